@@ -1,0 +1,70 @@
+import type { Program, RoutineCall } from './compile/program';
+import type { DType, HostArray } from './dtype';
+
+/**
+ * What a device implements. A new backend is one printer (Kernel → device code), one runtime (this interface) and its routines.
+ * Everything is shaped by two cases: a CUDA graph, which replays fixed pointers without the host, and a browser tab without threads.
+ *
+ * A backend never decides what to run: the scheduler hands it a Program. It never falls back silently either: what it lacks, it refuses by name
+ * (`DeviceError`), or the core lowers to primitives before the program reaches it.
+ */
+export interface Backend {
+  /** `cpu`, `webgpu`, … Also the label in messages and reports. */
+  readonly name: string;
+  /** One line for reports: what runs, e.g. `WASM SIMD (relaxed), 2 threads`. */
+  readonly description: string;
+  /** False: the scheduler gives every graph node a step of its own (the reference interpreter). */
+  readonly fuses: boolean;
+
+  /** Reserves `bytes` (> 0) of device memory, contents undefined. @throws DeviceError when memory runs out. */
+  allocate(bytes: number): DeviceBuffer;
+  /** Gives a buffer back. Work already submitted that uses it still completes correctly. */
+  free(buffer: DeviceBuffer): void;
+  /** Host → device, `count = values.length` elements of `dtype` from element 0. Values are converted to the storage type. */
+  write(buffer: DeviceBuffer, dtype: DType, values: HostArray): void;
+  /** Device → host, after all submitted work that writes the buffer. Rejects with the fault that this work raised, if any. */
+  read(buffer: DeviceBuffer, dtype: DType, count: number): Promise<HostArray>;
+  /** As `read`, where the device can block the calling thread; absent elsewhere. */
+  readSync?(buffer: DeviceBuffer, dtype: DType, count: number): HostArray;
+  /** Device → device copy of `bytes` from the start of both. */
+  copy(source: DeviceBuffer, target: DeviceBuffer, bytes: number): void;
+
+  /** Null if this routine call can run here, else the reason why not (it ends up in the error message). */
+  refuses(call: RoutineCall): string | null;
+  /** Bytes of scratch that the call needs; planned into the program's arena. 0 for none. */
+  scratchBytes(call: RoutineCall): number;
+
+  /** Prints, compiles and caches (by `program.key`) all kernels and looks up all routines. Does no device work and allocates no device memory. */
+  prepare(program: Program): Executable;
+
+  /** Waits for all submitted work; rejects with its fault, if any. */
+  synchronize(): Promise<void>;
+  /** Frees everything, stops threads. Buffers and executables are invalid afterwards. */
+  dispose(): void;
+}
+
+/** A program, ready to run on one backend. */
+export interface Executable {
+  /** Runs once with these buffers (one per entry of `program.externals`) and an arena of at least `program.arenaBytes` (null when that is 0). */
+  run(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): void;
+  /** Binds the buffers for good and gives a replay that allocates nothing: a CUDA graph, prebuilt bind groups, a command list. */
+  record(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): Recording;
+  /** Per step: what code it became, for `explain`. Same length as `program.steps`. */
+  describe(): readonly StepDescription[];
+}
+
+export interface Recording {
+  /** Submits the recorded work. On a fault (an index out of range) throws `OutOfRangeError` here or at the next read; later steps did not run. */
+  replay(): void;
+  dispose(): void;
+}
+
+export interface StepDescription {
+  /** e.g. `wasm kernel, 4 lanes` or `wasm matmul 6x8 relaxed`. */
+  readonly code: string;
+}
+
+/** Device memory, opaque to the core. */
+export interface DeviceBuffer {
+  readonly bytes: number;
+}

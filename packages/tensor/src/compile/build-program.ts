@@ -1,0 +1,195 @@
+import type { Backend } from '../backend';
+import { DeviceError } from '../errors';
+import type { Node } from '../graph/node';
+import { inPlaceOutputs } from '../graph/routines';
+import { finishKernel } from './collapse';
+import { flatten } from './index-map';
+import { type Buffer, KernelBuilder } from './kernel-builder';
+import { planMemory } from './memory-plan';
+import { mergeKernels } from './merge-kernels';
+import type { Program, RoutineCall, Slot, Step } from './program';
+import { type DraftStep, schedule } from './schedule';
+
+/** A value that a program must leave in memory. */
+export interface Result {
+  readonly node: Node;
+  /** The leaf whose memory it replaces (a variable that was assigned), or null for memory of its own. */
+  readonly target: Node | null;
+}
+
+/** What the caller binds to `program.externals[i]`: an existing leaf, or the memory of result number `result`. */
+export type Binding = { readonly leaf: Node } | { readonly result: number };
+
+export interface BuiltProgram {
+  readonly program: Program;
+  readonly bindings: readonly Binding[];
+}
+
+/** Schedules the graph under `results` and lays out its memory. */
+export function buildProgram(results: readonly Result[], backend: Backend): BuiltProgram {
+  return new ProgramBuilder(results, backend).build();
+}
+
+class ProgramBuilder {
+  private steps: DraftStep[];
+  private readonly leaves: Map<Node, Buffer>;
+  private readonly roots: readonly Buffer[];
+  private readonly bindings: Binding[] = [];
+  private readonly slots: Slot[] = [];
+  private readonly slotOf = new Map<Buffer, number>();
+  private nextCopy = -1;
+
+  constructor(
+    private readonly results: readonly Result[],
+    private readonly backend: Backend,
+  ) {
+    const scheduled = schedule(results.map((r) => r.node), backend.fuses);
+    this.steps = scheduled.steps;
+    this.leaves = scheduled.leaves;
+    this.roots = scheduled.roots;
+    if (backend.fuses) this.steps = mergeKernels(this.steps, new Set(this.roots));
+  }
+
+  build(): BuiltProgram {
+    const leafSlots = new Map<Node, number>();
+    for (const [leaf, buffer] of this.leaves) {
+      const slot = this.external(buffer.bytes, { leaf });
+      leafSlots.set(leaf, slot);
+      this.slotOf.set(buffer, slot);
+    }
+    this.placeResults(leafSlots);
+    return this.finish();
+  }
+
+  /** Gives every result its external slot: directly where its producer may write there, else through a copy. */
+  private placeResults(leafSlots: Map<Node, number>): void {
+    const leafBuffers = new Set(this.leaves.values());
+    const claimed = new Set<Buffer>();
+    const head: DraftStep[] = [];
+    const tail: DraftStep[] = [];
+    this.results.forEach(({ target }, i) => {
+      let source = this.roots[i];
+      const slot = target ? (leafSlots.get(target) ?? this.external(source.bytes, { leaf: target })) : this.external(source.bytes, { result: i });
+      if (target) leafSlots.set(target, slot);
+      if (leafBuffers.has(source)) {
+        // The leaf may itself be overwritten by this program: take its old value before anything runs.
+        const saved = this.copyOf(source);
+        head.push(this.copyStep(source, saved));
+        source = saved;
+        if (!target) {
+          this.slotOf.set(saved, slot);
+          return;
+        }
+      }
+      const direct = !claimed.has(source) && !leafBuffers.has(this.roots[i]) && (!target || this.mayReplace(source, target));
+      if (direct) {
+        this.slotOf.set(source, slot);
+        claimed.add(source);
+      } else {
+        const final = this.copyOf(source);
+        this.slotOf.set(final, slot);
+        tail.push(this.copyStep(source, final));
+      }
+    });
+    this.steps = [...head, ...this.steps, ...tail];
+  }
+
+  /** May the producer of `value` write over `target`? Only if all other readers of the old value ran before, and it reads in step itself. */
+  private mayReplace(value: Buffer, target: Node): boolean {
+    const old = this.leaves.get(target);
+    if (!old) return true;
+    const at = this.steps.findIndex((s) => writes(s).includes(value));
+    if (at < 0) return false;
+    for (let i = at; i < this.steps.length; i++) {
+      const step = this.steps[i];
+      if (step.kind === 'routine') {
+        const position = step.inputs.indexOf(old);
+        if (position < 0) continue;
+        const aligned = i === at && inPlaceOutputs[step.op.name]?.[step.outputs.indexOf(value)] === position;
+        if (!aligned || step.inputs.lastIndexOf(old) !== position) return false;
+        continue;
+      }
+      const loads = step.builder.loads.filter((l) => l.buffer === old);
+      if (loads.length === 0) continue;
+      if (i !== at || step.builder.reduces.length > 0 || old.dtype !== value.dtype) return false;
+      const store = step.builder.stores.find((s) => s.access.buffer === value);
+      const sameWalk = (l: (typeof loads)[number]): boolean =>
+        l.guards.length === 0 && l.offset === store?.access.offset && l.strides.every((s, d) => s === store?.access.strides[d] || step.builder.domain[d] === 1);
+      if (!loads.every(sameWalk)) return false;
+    }
+    return true;
+  }
+
+  private copyOf(source: Buffer): Buffer {
+    return { ...source, id: this.nextCopy-- };
+  }
+
+  private copyStep(source: Buffer, target: Buffer): DraftStep {
+    const builder = new KernelBuilder([source.elements]);
+    const at = flatten(builder.identity().rows, [source.elements], 1);
+    const dtype = source.dtype === 'int32' || source.dtype === 'bool' ? source.dtype : 'float32';
+    builder.store(target, at, builder.emitLoad(source, at, [], dtype));
+    builder.label.push('copy');
+    return { kind: 'kernel', builder };
+  }
+
+  private external(bytes: number, binding: Binding): number {
+    this.bindings.push(binding);
+    return this.slots.push({ kind: 'external', bytes, offset: 0 }) - 1;
+  }
+
+  private finish(): BuiltProgram {
+    const steps: Step[] = [];
+    const temporaries = new Map<number, { bytes: number; first: number; last: number }>();
+    const slot = (buffer: Buffer, at: number): number => {
+      let s = this.slotOf.get(buffer);
+      if (s === undefined) {
+        s = this.slots.push({ kind: 'arena', bytes: buffer.bytes, offset: 0 }) - 1;
+        this.slotOf.set(buffer, s);
+        temporaries.set(s, { bytes: buffer.bytes, first: at, last: at });
+      }
+      const life = temporaries.get(s);
+      if (life) life.last = at;
+      return s;
+    };
+    for (const draft of this.steps) {
+      const at = steps.length;
+      if (draft.kind === 'kernel') {
+        const { kernel, buffers } = finishKernel(draft.builder);
+        if (kernel.domain.includes(0)) continue;
+        steps.push({ kind: 'kernel', kernel, buffers: buffers.map((b) => slot(b, at)), label: draft.builder.label });
+        continue;
+      }
+      const { op, inputNodes } = draft;
+      const call: RoutineCall = {
+        name: op.name,
+        attributes: op.attributes,
+        inputs: inputNodes.map((n) => (n ? { shape: n.shape, dtype: n.dtype } : null)),
+        outputs: op.outputs,
+      };
+      const refusal = this.backend.refuses(call);
+      if (refusal) throw new DeviceError(`${op.name}: the ${this.backend.name} device cannot run it: ${refusal}`);
+      const inputs = draft.inputs.map((b) => (b ? slot(b, at) : null));
+      const outputs = draft.outputs.map((b) => slot(b, at));
+      const bytes = this.backend.scratchBytes(call);
+      let scratch: number | null = null;
+      if (bytes > 0) {
+        scratch = this.slots.push({ kind: 'arena', bytes, offset: 0 }) - 1;
+        temporaries.set(scratch, { bytes, first: at, last: at });
+      }
+      steps.push({ kind: 'routine', call, inputs, outputs, scratch });
+    }
+    const ids = [...temporaries.keys()];
+    const plan = planMemory([...temporaries.values()]);
+    ids.forEach((s, i) => {
+      this.slots[s] = { ...this.slots[s], offset: plan.offsets[i] };
+    });
+    const externals = this.slots.map((s, i) => (s.kind === 'external' ? i : -1)).filter((i) => i >= 0);
+    const key = JSON.stringify([this.slots, steps], (k, v) => (k === 'label' ? undefined : typeof v === 'number' && !Number.isFinite(v) ? String(v) : Object.is(v, -0) ? '-0' : v));
+    return { program: { key, slots: this.slots, steps, arenaBytes: plan.bytes, externals }, bindings: this.bindings };
+  }
+}
+
+function writes(step: DraftStep): readonly Buffer[] {
+  return step.kind === 'kernel' ? step.builder.stores.map((s) => s.access.buffer) : step.outputs;
+}

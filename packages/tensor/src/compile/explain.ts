@@ -1,0 +1,81 @@
+import type { Executable } from '../backend';
+import type { Device } from '../device';
+import type { Kernel } from './kernel';
+import type { Program, Step } from './program';
+
+/** One step of a program, for people. */
+export interface StepReport {
+  readonly what: string;
+  readonly shape: string;
+  /** Bytes read and written, each buffer counted once. */
+  readonly bytes: number;
+  /** What the backend made of it. */
+  readonly code: string;
+}
+
+export interface ProgramReport {
+  readonly signature: string;
+  readonly device: string;
+  readonly kernels: number;
+  readonly routines: number;
+  /** Bytes that all steps together read and write. */
+  readonly bytes: number;
+  /** Planned memory of the temporaries, and what they would take without sharing. */
+  readonly arenaBytes: number;
+  readonly temporaryBytes: number;
+  readonly steps: readonly StepReport[];
+  /** The report as a table. */
+  toString(): string;
+}
+
+export function describeProgram(signature: string, program: Program, executable: Executable, device: Device): ProgramReport {
+  const code = executable.describe();
+  const steps = program.steps.map((step, i) => ({ ...describeStep(step, program), code: code[i].code }));
+  const kernels = program.steps.filter((s) => s.kind === 'kernel').length;
+  const report = {
+    signature,
+    device: `${device.name} (${device.backend.description})`,
+    kernels,
+    routines: steps.length - kernels,
+    bytes: steps.reduce((n, s) => n + s.bytes, 0),
+    arenaBytes: program.arenaBytes,
+    temporaryBytes: program.slots.filter((s) => s.kind === 'arena').reduce((n, s) => n + s.bytes, 0),
+    steps,
+  };
+  return { ...report, toString: () => formatReport(report) };
+}
+
+function describeStep(step: Step, program: Program): Omit<StepReport, 'code'> {
+  if (step.kind === 'kernel') {
+    const slots = new Set(step.buffers);
+    return { what: step.label.join(' ') || 'copy', shape: kernelShape(step.kernel), bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0) };
+  }
+  const slots = new Set([...step.inputs.filter((s): s is number => s !== null), ...step.outputs]);
+  const shapes = step.call.inputs.filter((x) => x !== null).map((x) => `(${x.shape.join(', ')})`);
+  return {
+    what: step.call.name,
+    shape: `${shapes.join(' ')} → ${step.call.outputs.map((x) => `(${x.shape.join(', ')})`).join(' ')}`,
+    bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0),
+  };
+}
+
+function kernelShape(kernel: Kernel): string {
+  const outer = `(${kernel.domain.slice(0, kernel.outerDims).join(', ')})`;
+  return kernel.reduces.length === 0 ? outer : `(${kernel.domain.join(', ')}) → ${outer}`;
+}
+
+function formatReport(r: Omit<ProgramReport, 'toString'>): string {
+  const width = Math.min(60, Math.max(4, ...r.steps.map((s) => s.what.length)));
+  const clip = (s: string, n: number): string => (s.length <= n ? s.padEnd(n) : `${s.slice(0, n - 1)}…`);
+  const lines = r.steps.map((s, i) => `${String(i).padStart(4)}  ${clip(s.what, width)}  ${formatBytes(s.bytes).padStart(9)}  ${s.shape}  [${s.code}]`);
+  return [
+    `${r.signature || 'no arguments'} on ${r.device}`,
+    `${r.kernels} kernels, ${r.routines} routines, ${formatBytes(r.bytes)} moved, temporaries ${formatBytes(r.arenaBytes)} (${formatBytes(r.temporaryBytes)} without sharing)`,
+    ...lines,
+  ].join('\n');
+}
+
+function formatBytes(n: number): string {
+  if (n < 1024) return `${n} B`;
+  return n < 1024 ** 2 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / 1024 ** 2).toFixed(1)} MiB`;
+}

@@ -1,0 +1,64 @@
+import type { DType } from '../dtype';
+import type { Shape } from '../shape';
+import type { Kernel } from './kernel';
+import type { RoutineName } from '../graph/routines';
+
+/** A value in memory: shape and storage type. Always contiguous, row-major. */
+export interface TensorSpec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/**
+ * A piece of memory that steps read and write.
+ * - 'external': bound by the caller: inputs, parameters and other state (written in place), constants, outputs;
+ * - 'arena': a temporary (or routine scratch) at a planned byte offset of the program's one arena. Slots whose lifetimes do not meet share bytes.
+ */
+export interface Slot {
+  readonly kind: 'external' | 'arena';
+  readonly bytes: number;
+  /** Byte offset in the arena, a multiple of 64 ('arena' only; 0 otherwise). */
+  readonly offset: number;
+}
+
+export type Step = KernelStep | RoutineStep;
+
+export interface KernelStep {
+  readonly kind: 'kernel';
+  readonly kernel: Kernel;
+  /** Slot of each buffer number that the kernel's accesses name. */
+  readonly buffers: readonly number[];
+  /** For `explain`: the graph ops that were fused, e.g. `['mul', 'add', 'sum']`. */
+  readonly label: readonly string[];
+}
+
+export interface RoutineStep {
+  readonly kind: 'routine';
+  readonly call: RoutineCall;
+  /** Slots; null for an optional input that is absent. */
+  readonly inputs: readonly (number | null)[];
+  readonly outputs: readonly number[];
+  /** Slot of the scratch that the backend asked for, or null. */
+  readonly scratch: number | null;
+}
+
+/** A routine with everything that picks its code: name, shapes, attributes. Contains no memory. */
+export interface RoutineCall {
+  readonly name: RoutineName;
+  readonly attributes: Readonly<Record<string, number | boolean>>;
+  readonly inputs: readonly (TensorSpec | null)[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/**
+ * What a backend compiles: straight-line steps over slots. Steps run in order; each sees the memory effects of all before it.
+ * Two programs with equal `key` are the same program.
+ */
+export interface Program {
+  readonly key: string;
+  readonly slots: readonly Slot[];
+  readonly steps: readonly Step[];
+  readonly arenaBytes: number;
+  /** The external slots, in binding order. */
+  readonly externals: readonly number[];
+}

@@ -1,0 +1,52 @@
+import { type Node, topologicalOrder } from '../graph/node';
+
+/** Looks through nodes that only mean something to autograd: the value they stand for. */
+export function identityOf(node: Node): Node {
+  let n = node;
+  for (;;) {
+    if (n.op.kind === 'stopGradient' || n.op.kind === 'fence') n = n.inputs[0];
+    else if (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom') n = n.inputs[0].inputs[n.op.output];
+    else return n;
+  }
+}
+
+/** The graph under some roots with autograd's identities removed and equal expressions merged. */
+export class ResolvedGraph {
+  /** Inputs before users; only nodes that compute something or are leaves. */
+  readonly order: readonly Node[];
+  private readonly canonical = new Map<Node, Node>();
+
+  constructor(roots: readonly Node[], mergeEqual: boolean) {
+    const full = topologicalOrder(roots.map(identityOf), (n) => n.inputs.map(identityOf));
+    if (mergeEqual) this.mergeEqual(full);
+    this.order = mergeEqual ? topologicalOrder(roots.map((r) => this.resolve(r)), (n) => n.inputs.map((i) => this.resolve(i))) : full;
+  }
+
+  resolve(node: Node): Node {
+    const n = identityOf(node);
+    return this.canonical.get(n) ?? n;
+  }
+
+  /** Behind a fence nothing is equal to anything before it: that keeps recomputation (checkpoint) from being merged away. */
+  private mergeEqual(order: readonly Node[]): void {
+    const seen = new Map<string, Node>();
+    for (const node of order) {
+      if (node.isLeaf) continue;
+      const inputs = node.inputs.map((given) => {
+        let n = given;
+        while (n.op.kind === 'stopGradient' || (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom')) {
+          n = n.op.kind === 'pick' ? n.inputs[0].inputs[n.op.output] : n.inputs[0];
+        }
+        return n.op.kind === 'fence' ? `f${n.id}` : this.resolve(n).id;
+      });
+      const key = `${JSON.stringify(node.op, nonFinite)}|${node.dtype}|${node.shape.join()}|${inputs.join()}`;
+      const first = seen.get(key);
+      if (first) this.canonical.set(node, first);
+      else seen.set(key, node);
+    }
+  }
+}
+
+function nonFinite(_: string, value: unknown): unknown {
+  return typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)) ? (Object.is(value, -0) ? '-0' : String(value)) : value;
+}

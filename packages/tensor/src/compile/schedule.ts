@@ -1,0 +1,125 @@
+import { byteSize } from '../dtype';
+import type { Node, NodeOp } from '../graph/node';
+import { sizeOf } from '../shape';
+import { chooseBuffers } from './cost';
+import { flatten } from './index-map';
+import { type Buffer, KernelBuilder } from './kernel-builder';
+import { type Buffers, Lowering } from './lower';
+import { ResolvedGraph } from './resolve';
+
+/** A step before slots are assigned. */
+export type DraftStep = DraftKernel | DraftRoutine;
+
+export interface DraftKernel {
+  readonly kind: 'kernel';
+  readonly builder: KernelBuilder;
+}
+
+export interface DraftRoutine {
+  readonly kind: 'routine';
+  readonly op: Extract<NodeOp, { kind: 'routine' }>;
+  readonly inputNodes: readonly (Node | null)[];
+  readonly inputs: readonly (Buffer | null)[];
+  readonly outputs: readonly Buffer[];
+}
+
+export interface Schedule {
+  readonly steps: DraftStep[];
+  /** Memory that exists before the steps run. */
+  readonly leaves: Map<Node, Buffer>;
+  /** Buffer of each root; a root that is a leaf has the leaf's. */
+  readonly roots: readonly Buffer[];
+}
+
+/** Orders the graph under `roots` into kernels and routine calls. Inputs come before users; values are made shortly before their first use. */
+export function schedule(roots: readonly Node[], fuses: boolean): Schedule {
+  return new Scheduler(roots, fuses).run();
+}
+
+class Scheduler implements Buffers {
+  private readonly steps: DraftStep[] = [];
+  private readonly leaves = new Map<Node, Buffer>();
+  private readonly made = new Map<Node, Buffer>();
+  private readonly routineOutputs = new Map<Node, Buffer[]>();
+  private chosen: Set<Node> = new Set();
+  private nextBuffer = 0;
+
+  private readonly graph: ResolvedGraph;
+
+  constructor(
+    private readonly roots: readonly Node[],
+    private readonly fuses: boolean,
+  ) {
+    this.graph = new ResolvedGraph(roots, fuses);
+  }
+
+  resolve(node: Node): Node {
+    return this.graph.resolve(node);
+  }
+
+  run(): Schedule {
+    const roots = this.roots.map((r) => this.resolve(r));
+    this.chosen = chooseBuffers(this.graph, new Set(roots), this.fuses);
+    for (const node of this.graph.order) {
+      if (node.op.kind === 'routine') this.routine(node);
+      else if (this.chosen.has(node) && node.op.kind !== 'pick') this.require(node);
+    }
+    return { steps: this.steps, leaves: this.leaves, roots: roots.map((r) => this.require(r)) };
+  }
+
+  find(node: Node): Buffer | null {
+    if (node.isLeaf) return this.leaf(node);
+    return this.made.get(node) ?? (node.op.kind === 'pick' || this.chosen.has(node) ? this.require(node) : null);
+  }
+
+  require(given: Node): Buffer {
+    const node = this.resolve(given);
+    if (node.isLeaf) return this.leaf(node);
+    const known = this.made.get(node);
+    if (known) return known;
+    let buffer: Buffer;
+    if (node.op.kind === 'pick') {
+      buffer = this.routine(node.inputs[0])[node.op.output];
+    } else if (node.op.kind === 'reshape' && this.find(this.resolve(node.inputs[0]))) {
+      buffer = this.require(node.inputs[0]); // the same bytes
+    } else {
+      buffer = this.kernel(node);
+    }
+    this.made.set(node, buffer);
+    return buffer;
+  }
+
+  private leaf(node: Node): Buffer {
+    let buffer = this.leaves.get(node);
+    if (!buffer) this.leaves.set(node, (buffer = this.buffer(node)));
+    return buffer;
+  }
+
+  private buffer(node: { shape: readonly number[]; dtype: Node['dtype'] }): Buffer {
+    const elements = sizeOf(node.shape);
+    return { id: this.nextBuffer++, bytes: elements * byteSize(node.dtype), dtype: node.dtype, elements };
+  }
+
+  private kernel(node: Node): Buffer {
+    const buffer = this.buffer(node);
+    if (buffer.elements === 0) return buffer;
+    const builder = new KernelBuilder(node.shape);
+    const at = builder.identity();
+    const value = new Lowering(builder, this).root(node);
+    builder.store(buffer, flatten(at.rows, node.shape, builder.domain.length), value);
+    this.steps.push({ kind: 'kernel', builder });
+    return buffer;
+  }
+
+  private routine(node: Node): Buffer[] {
+    const known = this.routineOutputs.get(node);
+    if (known) return known;
+    const op = node.op as Extract<NodeOp, { kind: 'routine' }>;
+    const inputNodes = op.slots.map((s) => (s === null ? null : node.inputs[s]));
+    const inputs = inputNodes.map((x) => (x ? this.require(x) : null));
+    const outputs = op.outputs.map((spec) => this.buffer(spec));
+    this.routineOutputs.set(node, outputs);
+    this.steps.push({ kind: 'routine', op, inputNodes, inputs, outputs });
+    return outputs;
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The routine list: what is not fused, with shapes. Batch = product of leading axes where the text says (…).
+ * `?` marks optional inputs (null when absent). All float32 unless int32 is said; half-precision inputs are cast by the core before the call.
+ * Attributes are numbers or booleans and are part of the program key. Every backend has one file of the routine's name.
+ *
+ * matmul                    a (batch|1, m, k) or transposed (k, m); b (batch|1, k, n) or (n, k) → (batch, m, n)
+ *                           attributes transposeA, transposeB; a batch of 1 is broadcast against the other's.
+ * causalConv1d              x (batch, length, channels), weight (channels, width), bias? (channels), initial? (batch, width-1, channels),
+ *                           resets? int32 (batch, length) → y (batch, length, channels)
+ *                           y_t = bias + sum_j weight[j] x_{t-(width-1)+j}; before the start: `initial` or zeros; a tap never reaches
+ *                           across a reset at t' in (tap, t] (nor into `initial` past a reset at any t' <= t).
+ * causalConv1dBackward      gradY, x, weight, initial?, resets? → gradX, gradWeight, gradBias, gradInitial (zeros where initial is absent)
+ * longConv                  u (batch, length, channels), kernel (taps, channels) → y (batch, length, channels): y_t = sum_{j<=min(t,taps-1)} kernel_j u_{t-j}
+ * longConvGradInput         gradY (batch, length, channels), kernel (taps, channels) → gradU: gradU_t = sum_j kernel_j gradY_{t+j}
+ * longConvGradKernel        gradY, u (both batch, length, channels); attribute taps → (taps, channels): sum_{batch,t} gradY_t u_{t-j}
+ * selectiveScan             u, delta, A, B, C, D?, z?, deltaBias?, initialState?, resets? → y, lastState      (shapes: @mamba-ts/scan)
+ *                           attributes groups, complex, variableB, variableC, deltaSoftplus
+ * selectiveScanBackward     gradY, gradLastState?, u, delta, A, B, C, D?, z?, deltaBias?, initialState?, resets?
+ *                           → gradients of u, delta, A, B, C, D, z, deltaBias, initialState (an absent input's gradient has shape (0))
+ * stateUpdate               state, u, delta, A, B, C, D?, z?, deltaBias? → y (batch, channels), newState; one step of selectiveScan,
+ *                           u, delta, z (batch, channels); B, C (batch, groups, dState) or constant. newState may be the memory of state.
+ * gather                    table (rows, width), ids int32 (count) → (count, width). An id outside [0, rows) is a fault.
+ * scatterAdd                updates (count, width), ids int32 (count); attribute rows → (rows, width): sum of the updates of each id,
+ *                           in ascending order of position (deterministic). An id outside [0, rows) is a fault.
+ * crossEntropy              logits (rows, classes), targets int32 (rows); attribute ignoreIndex → losses (rows), logSumExp (rows).
+ *                           Loss 0 where target == ignoreIndex; any other target outside [0, classes) is a fault.
+ * argmax                    x (rows, width) → int32 (rows); first of equals; NaN counts as largest.
+ * sort                      x (rows, width) → values, indices int32, both (rows, width); descending, stable; NaN first.
+ * cumsum                    x (rows, length, width) → (rows, length, width), along the middle axis; attribute reverse.
+ */
+export const routineNames = [
+  'matmul', 'causalConv1d', 'causalConv1dBackward', 'longConv', 'longConvGradInput', 'longConvGradKernel', 'selectiveScan',
+  'selectiveScanBackward', 'stateUpdate', 'gather', 'scatterAdd', 'crossEntropy', 'argmax', 'sort', 'cumsum',
+] as const;
+
+export type RoutineName = (typeof routineNames)[number];
+
+/**
+ * Outputs that may share memory with an input (output index → input index): the routine reads each element of the input before it writes
+ * the same element of the output. Lets compiled programs update state in place.
+ */
+export const inPlaceOutputs: Partial<Record<RoutineName, Readonly<Record<number, number>>>> = { stateUpdate: { 1: 0 } };

@@ -1,0 +1,30 @@
+export { Tensor, type Operand } from './tensor';
+export { Variable, variable } from './variable';
+export { Complex } from './complex';
+export { RandomGenerator } from './random';
+export { Device, getDefaultDevice, type MemoryUse, setDefaultDevice } from './device';
+export { type CreateOptions, arange, full, indices, type Nested, ones, tensor, zeros } from './functions/create';
+export { gelu, logSoftmax, relu, silu, softmax, where } from './functions/elementwise';
+export { concat, split, stack } from './functions/join';
+export {
+  argmax, causalConv1d, crossEntropy, cumsum, gather, longConv, matmul, type ScanArguments, scatterAdd, selectiveScan, sort, stateUpdate,
+} from './functions/routines';
+export { checkpoint, customGradient, grad, vjp } from './autograd/grad';
+export { type CompiledStep, compile } from './compile/compile';
+export type { ProgramReport, StepReport } from './compile/explain';
+export type { StepResult } from './compile/step-result';
+export { scope } from './scope';
+export { realize } from './realize-tensors';
+export { nodesCreated } from './graph/node';
+export { cpu, type CpuOptions } from './cpu';
+export { reference } from './reference/backend';
+export { byteSize, type ComputeType, type DType, type HostArray, isDType, isFloat } from './dtype';
+export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from './half';
+export { broadcastShapes, formatShape, sameShape, type Shape, sizeOf } from './shape';
+export { DeviceError, DisposedError, DTypeError, GradientError, OutOfRangeError, ShapeError, TensorError } from './errors';
+// For backend authors.
+export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } from './backend';
+export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
+export type { KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';
+export { binaryOps, unaryOps } from './graph/primitives';
+export { type RoutineName, routineNames } from './graph/routines';

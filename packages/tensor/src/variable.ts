@@ -1,0 +1,98 @@
+import { byteSize, type HostArray } from './dtype';
+import { DTypeError, ShapeError } from './errors';
+import { cast } from './graph/build';
+import { Node } from './graph/node';
+import { realizeNodes } from './realize';
+import { formatShape, sameShape, sizeOf } from './shape';
+import { Tensor } from './tensor';
+import { activeTrace, forbidInTrace } from './trace';
+
+/**
+ * A tensor whose value can be replaced: parameters, optimiser moments, SSM states, the random counter, input batches.
+ *
+ * Inside `compile`, `assign` updates the memory in place at each replay. Outside, the new value gets memory of its own, so that pending
+ * expressions still see the old one.
+ */
+export class Variable extends Tensor {
+  /** Free-form notes that an optimiser or a checkpoint reads, e.g. `{ weightDecay: 0 }`. */
+  readonly metadata: Record<string, unknown> = {};
+
+  /** The current value; in a trace, what was assigned there. */
+  override get node(): Node {
+    const trace = activeTrace();
+    if (!trace) return super.node;
+    const assigned = trace.assigned.get(this);
+    if (assigned) return assigned;
+    trace.read.set(super.node, this);
+    return super.node;
+  }
+
+  /** @internal The leaf that holds the memory. */
+  get leaf(): Node {
+    return super.node;
+  }
+
+  /** Replaces the value by a tensor of the same shape (cast to the variable's type). */
+  assign(value: Tensor): this {
+    if (!sameShape(value.shape, this.shape)) {
+      throw new ShapeError(`assign: value has shape ${formatShape(value.shape)}, expected ${formatShape(this.shape)}`);
+    }
+    const node = cast(value.node, this.dtype);
+    const trace = activeTrace();
+    if (trace) {
+      trace.assigned.set(this, node);
+      return this;
+    }
+    const fresh = node.isLeaf ? copyNode(node) : node;
+    fresh.retain();
+    try {
+      realizeNodes([fresh]);
+    } catch (error) {
+      fresh.release();
+      throw error;
+    }
+    const old = this.current;
+    this.current = fresh;
+    old.release();
+    return this;
+  }
+
+  /** Host → device, into the same memory: how a training loop feeds batches without allocating. */
+  write(values: HostArray | readonly number[]): this {
+    forbidInTrace('write()');
+    const array = Array.isArray(values) ? (this.dtype === 'int32' || this.dtype === 'bool' ? Int32Array.from(values) : Float32Array.from(values)) : (values as HostArray);
+    if (array.length !== this.size) throw new ShapeError(`write: values has ${array.length} elements, expected ${this.size} for shape ${formatShape(this.shape)}`);
+    const integers = array instanceof Int32Array || array instanceof Uint8Array;
+    if ((this.dtype === 'int32') !== integers && this.dtype !== 'bool') {
+      throw new DTypeError(`write: values is ${array.constructor.name}, expected ${this.dtype === 'int32' ? 'Int32Array' : 'Float32Array'} for ${this.dtype}`);
+    }
+    if (this.leaf.referenceCount > 1) {
+      // Pending expressions read the old value: leave it to them.
+      const fresh = new Node(this.device, { kind: 'leaf' }, [], this.shape, this.dtype);
+      fresh.buffer = this.device.allocateBuffer(sizeOf(this.shape) * byteSize(this.dtype));
+      fresh.retain();
+      this.current.release();
+      this.current = fresh;
+    }
+    this.device.backend.write(this.leaf.memory(), this.dtype, array);
+    return this;
+  }
+
+  override toString(): string {
+    return super.toString().replace('Tensor', 'Variable');
+  }
+}
+
+/** A node of the same value that will get memory of its own. */
+function copyNode(leaf: Node): Node {
+  return new Node(leaf.device, { kind: 'fence' }, [leaf], leaf.shape, leaf.dtype);
+}
+
+/** A variable that starts with the value of `initial` (which stays usable). */
+export function variable(initial: Tensor): Variable {
+  forbidInTrace('variable()');
+  const node = copyNode(initial.node);
+  const made = new Variable(node);
+  realizeNodes([node]);
+  return made;
+}
