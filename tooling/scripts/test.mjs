@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkRepository } from './repository-checks.mjs';
 import { clearResults, printResults, readResults } from './test-results.mjs';
-import { execute, install, pinnedNode, root, turbo } from './workspace.mjs';
+import { install, root, turbo } from './workspace.mjs';
 
 const tasks = ['typecheck', 'lint', 'test', 'build', 'lint:pkg'];
 
@@ -38,8 +39,7 @@ rmSync(summaries, { recursive: true, force: true });
 
 const broken = [];
 console.log('Repository and package boundaries');
-if ((await execute(pinnedNode, ['tooling/scripts/check-repo.mjs'])) !== 0) broken.push('check-repo');
-if ((await turbo(['boundaries'])) !== 0) broken.push('turbo boundaries');
+broken.push(...(await checkRepository()));
 
 console.log(`\nTasks: ${tasks.join(', ')}`);
 const env = { MAMBA_SHARED_STATE: sharedState() };

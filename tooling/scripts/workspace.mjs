@@ -56,15 +56,18 @@ export function pnpm(args, options = {}) {
   return execute('npx', ['--yes', '--loglevel=error', version, ...args], options);
 }
 
-/** Runs turbo on the pinned Node. turbo itself looks for pnpm on the PATH, so it is started through pnpm. */
-export function turbo(args, options = {}) {
-  const env = {
+/** What tools run with: the pinned Node first on the PATH, no telemetry, and no colours in a log file. */
+export function toolEnvironment() {
+  return {
     TURBO_TELEMETRY_DISABLED: '1',
     ...(process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: '0' }),
     PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`,
-    ...options.env,
   };
-  return pnpm(['exec', 'turbo', ...args], { ...options, env });
+}
+
+/** Runs turbo on the pinned Node. turbo itself looks for pnpm on the PATH, so it is started through pnpm. */
+export function turbo(args, options = {}) {
+  return pnpm(['exec', 'turbo', ...args], { ...options, env: { ...toolEnvironment(), ...options.env } });
 }
 
 /** What an install depends on, as one hash. */

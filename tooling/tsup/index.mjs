@@ -7,7 +7,9 @@ function sourceOf(name) {
   const candidates = [`src/${name}.ts`, `src/${name}/index.ts`];
   const found = candidates.find((path) => existsSync(resolve(path)));
   if (found === undefined) {
-    throw new Error(`tsup preset: entry "${name}" of ${process.cwd()} has no source, looked for ${candidates.join(', ')}`);
+    throw new Error(
+      `tsup preset: entry "${name}" of ${process.cwd()} has no source, looked for ${candidates.join(', ')}`,
+    );
   }
   return found;
 }

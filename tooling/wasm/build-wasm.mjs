@@ -64,7 +64,9 @@ function checkMemory(variant, { bytes, text }, share) {
   if (allocator !== null || /memory\.grow/.test(text)) {
     throw new Error(`${variant}: uses the AssemblyScript heap (${allocator?.[1] ?? 'memory.grow'}), expected none`);
   }
-  const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes)).map(({ module, name }) => `${module}.${name}`);
+  const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes)).map(
+    ({ module, name }) => `${module}.${name}`,
+  );
   if (imports.join() !== 'env.memory') {
     throw new Error(`${variant}: imports ${imports.join(', ')}, expected only env.memory`);
   }

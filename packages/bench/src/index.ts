@@ -1,1 +1,3 @@
-export {};
+export { type MeasureOptions, measure, summarize, type Timing } from './measure';
+export { describeMachine } from './machine';
+export { type BenchmarkResult, formatMarkdown, formatTable, type Measurement, meetsBar, tableRows } from './results';

@@ -57,8 +57,8 @@ function forwardBlock(p: usize, work: usize, b: i32, group: i32, block: i32, out
     if (!variableB) loadStates(p, panelsB + at, params.B(p), 0, first, lanes);
     if (!variableC) loadStates(p, panelsC + at, params.C(p), 0, first, lanes);
   }
-  const strideB = variableB ? <usize>(params.groups(p) * columns) << 2 : 0;
-  const strideC = variableC ? <usize>(params.groups(p) * columns) << 2 : 0;
+  const strideB = variableB ? <usize>(params.groups(p) * columns) << 2 : <usize>0;
+  const strideC = variableC ? <usize>(params.groups(p) * columns) << 2 : <usize>0;
   const dState = params.dState(p);
   for (let t0 = 0, length = params.length(p); t0 < length; t0 += TILE) {
     const count = min(TILE, length - t0);

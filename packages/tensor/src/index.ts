@@ -1,5 +1,5 @@
 export { Tensor, type Operand } from './tensor';
-export { Variable, variable } from './variable';
+export { assignAll, Variable, variable } from './variable';
 export { Complex } from './complex';
 export { RandomGenerator } from './random';
 export { Device, getDefaultDevice, type MemoryUse, setDefaultDevice } from './device';

@@ -1,7 +1,7 @@
 import type { Device } from './device';
 import { getDefaultDevice } from './device';
 import { OutOfRangeError } from './errors';
-import { binary, cast, constant, index, threefry, unary } from './graph/build';
+import { binary, cast, constant, index, reshape, slice, threefry, unary } from './graph/build';
 import type { Node } from './graph/node';
 import { checkShape, type Shape, sizeOf } from './shape';
 import { tensor } from './functions/create';
@@ -27,24 +27,35 @@ export class RandomGenerator {
 
   /** Random bits, int32: element i of draw k is word 0 of threefry(key = (seed, k), counter = (i, 0)). */
   bits(shape: Shape): Tensor {
-    return new Tensor(this.draw(shape));
+    checkShape(shape, 'random');
+    const state = this.state.node;
+    const word = (i: number): Node => reshape(slice(state, [i], [1], [1]), []);
+    const counter = index(state.device, [sizeOf(shape)], 0);
+    // A tensor from here on: the assignment below must not free the state it reads.
+    const bits = new Tensor(reshape(threefry(word(0), word(1), counter, 0), shape));
+    const isCount = index(state.device, [2], 0);
+    const next = new Tensor(binary('add', state, isCount));
+    this.state.assign(next);
+    next.dispose();
+    return bits;
   }
 
   /** Uniform in [low, high): 24 random bits each. */
   uniform(shape: Shape, low = 0, high = 1): Tensor {
-    return new Tensor(scaleTo(unitInterval(this.draw(shape)), low, high));
+    return this.transformed(shape, (u) => scaleTo(u, low, high));
   }
 
   /** Normal, by Box-Muller on two uniforms. */
   normal(shape: Shape, mean = 0, deviation = 1): Tensor {
-    const device = this.state.device;
-    const number = (v: number): Node => constant(device, v);
-    const u = unitInterval(this.draw(shape));
-    const v = unitInterval(this.draw(shape));
+    const number = (v: number): Node => constant(this.state.device, v);
     // 1 - u lies in (0, 1]: the logarithm is finite.
-    const radius = unary('sqrt', binary('mul', number(-2), unary('log', binary('sub', number(1), u))));
-    const angle = binary('mul', number(2 * Math.PI), v);
-    return new Tensor(scaleTo(binary('mul', radius, unary('cos', angle)), mean, mean + deviation));
+    const radius = this.transformed(shape, (u) => unary('sqrt', binary('mul', number(-2), unary('log', binary('sub', number(1), u)))));
+    const normal = this.transformed(shape, (v) => {
+      const cosine = unary('cos', binary('mul', number(2 * Math.PI), v));
+      return binary('add', binary('mul', binary('mul', radius.node, cosine), number(deviation)), number(mean));
+    });
+    radius.dispose();
+    return normal;
   }
 
   /** Integers in [low, high), int32. Ranges far below 2^24 are uniform to 2^-24. */
@@ -52,28 +63,24 @@ export class RandomGenerator {
     if (!(Number.isInteger(low) && Number.isInteger(high) && high > low && high - low <= 1 << 24)) {
       throw new OutOfRangeError(`integers: range is [${low}, ${high}), expected integers with 0 < high - low <= 2^24`);
     }
-    const u = scaleTo(unitInterval(this.draw(shape)), 0, high - low);
-    return new Tensor(binary('add', cast(unary('floor', u), 'int32'), constant(this.state.device, low, 'int32')));
+    return this.transformed(shape, (u) => binary('add', cast(unary('floor', scaleTo(u, 0, high - low)), 'int32'), constant(u.device, low, 'int32')));
   }
 
   /** 1 with probability p, else 0, as float32. */
   bernoulli(shape: Shape, p: number): Tensor {
-    return this.uniform(shape).less(p).cast('float32');
+    return this.transformed(shape, (u) => cast(binary('lt', u, constant(u.device, p)), 'float32'));
   }
 
   dispose(): void {
     this.state.dispose();
   }
 
-  private draw(shape: Shape): Node {
-    checkShape(shape, 'random');
-    const device = this.state.device;
-    const [seed, count] = [0, 1].map((i) => this.state.slice(0, i, i + 1).reshape().node);
-    const n = sizeOf(shape);
-    const bits = threefry(seed, count, index(device, [n], 0), 0);
-    this.state.assign(this.state.add(tensor([0, 1], { dtype: 'int32', device })));
-    const flat = new Tensor(bits);
-    return flat.reshape(...shape).node;
+  /** A function of uniforms in [0, 1). */
+  private transformed(shape: Shape, map: (u: Node) => Node): Tensor {
+    const bits = this.bits(shape);
+    const result = new Tensor(map(unitInterval(bits.node)));
+    bits.dispose();
+    return result;
   }
 }
 

@@ -34,27 +34,15 @@ export class Variable extends Tensor {
 
   /** Replaces the value by a tensor of the same shape (cast to the variable's type). */
   assign(value: Tensor): this {
-    if (!sameShape(value.shape, this.shape)) {
-      throw new ShapeError(`assign: value has shape ${formatShape(value.shape)}, expected ${formatShape(this.shape)}`);
-    }
-    const node = cast(value.node, this.dtype);
-    const trace = activeTrace();
-    if (trace) {
-      trace.assigned.set(this, node);
-      return this;
-    }
-    const fresh = node.isLeaf ? copyNode(node) : node;
-    fresh.retain();
-    try {
-      realizeNodes([fresh]);
-    } catch (error) {
-      fresh.release();
-      throw error;
-    }
+    assignAll([[this, value]]);
+    return this;
+  }
+
+  /** @internal The variable's memory from now on; takes over one reference. */
+  replaceLeaf(fresh: Node): void {
     const old = this.current;
     this.current = fresh;
     old.release();
-    return this;
   }
 
   /** Host → device, into the same memory: how a training loop feeds batches without allocating. */
@@ -81,6 +69,34 @@ export class Variable extends Tensor {
   override toString(): string {
     return super.toString().replace('Tensor', 'Variable');
   }
+}
+
+/**
+ * Assigns several variables at once: all values are computed in one program, from the variables' old values. What they share, a backward pass
+ * for instance, is computed once.
+ */
+export function assignAll(assignments: readonly (readonly [Variable, Tensor])[]): void {
+  for (const [variable, value] of assignments) {
+    if (!sameShape(value.shape, variable.shape)) {
+      throw new ShapeError(`assign: value has shape ${formatShape(value.shape)}, expected ${formatShape(variable.shape)}`);
+    }
+  }
+  const values = assignments.map(([variable, value]) => cast(value.node, variable.dtype));
+  const trace = activeTrace();
+  if (trace) {
+    assignments.forEach(([variable], i) => trace.assigned.set(variable, values[i]));
+    return;
+  }
+  // Memory of its own: the tensor that was passed in, if it is kept, stays what it is.
+  const fresh = values.map(copyNode);
+  for (const node of fresh) node.retain();
+  try {
+    realizeNodes(fresh);
+  } catch (error) {
+    for (const node of fresh) node.release();
+    throw error;
+  }
+  assignments.forEach(([variable], i) => variable.replaceLeaf(fresh[i]));
 }
 
 /** A node of the same value that will get memory of its own. */

@@ -1,1 +1,3 @@
-export {};
+import { runParity } from './command-line';
+
+process.exitCode = await runParity(process.argv.slice(2), (line) => console.log(line));

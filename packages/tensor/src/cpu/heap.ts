@@ -83,12 +83,23 @@ export class Heap {
   }
 
   private take(size: number): number | null {
-    // In its own bin a block may be too small, in a higher one it can't.
+    // In its own bin a block may be too small, in a higher one it can't: look at a few, then go up, and only then at all of them.
     const own = binOf(size);
-    for (const start of this.bins[own] ?? []) if ((this.freeSize.get(start) as number) >= size) return this.split(start, size);
+    const near = this.fitting(own, size, 8);
+    if (near !== null) return this.split(near, size);
     for (let bin = own + 1; bin < this.bins.length; bin++) {
       const set = this.bins[bin];
       if (set && set.size > 0) return this.split(set.values().next().value as number, size);
+    }
+    const last = this.fitting(own, size, Infinity);
+    return last === null ? null : this.split(last, size);
+  }
+
+  private fitting(bin: number, size: number, tries: number): number | null {
+    let left = tries;
+    for (const start of this.bins[bin] ?? []) {
+      if ((this.freeSize.get(start) as number) >= size) return start;
+      if (--left === 0) break;
     }
     return null;
   }

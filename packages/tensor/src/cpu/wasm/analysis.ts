@@ -12,8 +12,6 @@ export interface Analysis {
   readonly varies: readonly DimSet[];
   /** Values that reach a store or a reduction. */
   readonly needed: readonly boolean[];
-  /** Estimated instructions of one vector turn of the body, without loads and stores. */
-  readonly bodyCost: number;
 }
 
 /** Estimated machine instructions per vector. */
@@ -62,9 +60,12 @@ export function analyse(kernel: Kernel): Analysis {
       throw new DeviceError(`cpu: instruction ${i} (${instruction.op}) of a kernel's epilogue varies along a reduced dimension`);
     }
   });
-  let bodyCost = 0;
-  kernel.body.forEach((instruction, i) => {
-    if (needed[i]) bodyCost += costs[instruction.op] ?? 1;
-  });
-  return { instructions, bodyLength, varies, needed, bodyCost };
+  return { instructions, bodyLength, varies, needed };
+}
+
+/** Estimated instructions of one vector turn of the body for what varies along any of `dims`, without loads and stores. */
+export function bodyCost({ instructions, bodyLength, varies, needed }: Analysis, dims: DimSet): number {
+  let cost = 0;
+  for (let i = 0; i < bodyLength; i++) if (needed[i] && (varies[i] & dims) !== 0) cost += costs[instructions[i].op] ?? 1;
+  return cost;
 }

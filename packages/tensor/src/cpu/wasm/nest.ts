@@ -1,5 +1,5 @@
 import type { Access, Kernel, Store } from '../../compile/kernel';
-import { analyse, type Analysis } from './analysis';
+import { analyse, type Analysis, bodyCost } from './analysis';
 
 /**
  * How a kernel's loops run. Four lanes go along the `vector` dimension:
@@ -137,12 +137,19 @@ function bodyAccesses(kernel: Kernel, { needed }: Analysis): readonly Access[] {
   return [...kernel.loads.filter((_, i) => used.has(i)), ...kernel.stores.filter((s) => s.phase === 'body').map((s) => s.access)];
 }
 
+/** Estimated instructions of the innermost loop's body with lanes along `vector`. */
+function innerCost(kernel: Kernel, analysis: Analysis, vector: number): number {
+  const reduced = ((1 << kernel.domain.length) - 1) & ~((1 << kernel.outerDims) - 1);
+  const columns = kernel.reduces.length > 0 && vector < kernel.outerDims;
+  return bodyCost(analysis, (1 << vector) | (columns ? reduced : 0));
+}
+
 /** Estimated instructions per element with lanes along `vector`: fewer is better. */
 function vectorCost(kernel: Kernel, analysis: Analysis, vector: number): number {
   const size = kernel.domain[vector];
   const turns = Math.floor(size / 4) + (size % 4);
   const reduced = vector >= kernel.outerDims;
-  let perTurn = 3 + analysis.bodyCost;
+  let perTurn = 3 + innerCost(kernel, analysis, vector);
   for (const access of bodyAccesses(kernel, analysis)) {
     const stride = Math.abs(access.strides[vector]);
     perTurn += stride <= 1 ? 1 : 7;
@@ -179,7 +186,7 @@ function planNest(kernel: Kernel, slice: Nest['slice'], like?: Nest): Nest {
   const mode = kernel.reduces.length === 0 ? 'map' : vector >= kernel.outerDims ? 'rows' : 'columns';
   const size = kernel.domain[vector];
   const rows = product(rowDims.map((d) => kernel.domain[d]));
-  const turnCost = analysis.bodyCost + bodyAccesses(kernel, analysis).length;
+  const turnCost = innerCost(kernel, analysis, vector) + bodyAccesses(kernel, analysis).length;
   let unroll = turnCost <= 8 ? 4 : turnCost <= 16 ? 2 : 1;
   // A turn of a column block is a piece of a row in memory: wide pieces use whole cache lines.
   if (mode === 'columns' && turnCost <= 8) unroll = 8;

@@ -18,6 +18,8 @@ export interface PrintOptions {
   readonly relaxed: boolean;
   /** Declared maximum of the memory, in pages. */
   readonly maximumPages: number;
+  /** A kernel or routine phase with less work than this (about machine instructions) runs on thread 0 alone. */
+  readonly parallelWork: number;
   readonly routine: (step: RoutineStep) => CpuRoutine;
 }
 
@@ -41,9 +43,6 @@ export interface PrintedProgram {
   /** Per step: what it became. */
   readonly descriptions: readonly string[];
 }
-
-/** A kernel or routine phase with less work than this (about machine instructions) runs on thread 0 alone: a barrier costs about as much. */
-const parallelWork = 12000;
 
 /** One call between two barriers. */
 interface Phase {
@@ -148,7 +147,7 @@ class ProgramPrinter {
     const args: I32[] = step.buffers.map((slot) => this.address(slot));
     if (plan.partialBytes > 0) args.push(i32.load(this.table, (this.arenaWord + 1) * 4));
     const phases = functions.map((functionIndex, i): Phase => ({
-      serial: plan.nests[i].cost < parallelWork || plan.nests[i].units === 1, mayFault: false, functionIndex, args,
+      serial: plan.nests[i].cost < this.options.parallelWork || plan.nests[i].units === 1, mayFault: false, functionIndex, args,
     }));
     this.descriptions.push(describeKernel(plan, phases));
     return phases;
@@ -168,7 +167,7 @@ class ProgramPrinter {
     const word = this.arenaWord + 2 + this.routines.length;
     this.routines.push({ step, routine });
     const params = i32.load(this.table, word * 4);
-    const small = routineWork(step.call) < parallelWork;
+    const small = routineWork(step.call) < this.options.parallelWork;
     const phases = routine.phases(step.call);
     this.descriptions.push(`wasm ${phases.map((p) => p.name).join(' + ')}${this.options.relaxed ? ' relaxed' : ''}${small ? ', 1 thread' : ''}`);
     return phases.map(({ module, name, serial }) => ({

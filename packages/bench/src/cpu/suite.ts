@@ -1,0 +1,47 @@
+import { cpu, type Device, scope, setDefaultDevice, tensor, type Variable, variable } from '@mamba-ts/tensor';
+import type { Measurement } from '../results';
+import { matmulBenchmarks } from './matmul';
+import { matrixVectorBenchmarks } from './matrix-vector';
+import { scanBenchmarks } from './scan';
+import { trainingStepBenchmarks } from './training-step';
+
+export interface CpuBenchmark {
+  readonly name: string;
+  readonly run: (device: Device, threads: number) => Measurement[] | Promise<Measurement[]>;
+}
+
+const benchmarks: readonly CpuBenchmark[] = [...matmulBenchmarks, ...matrixVectorBenchmarks, ...scanBenchmarks, ...trainingStepBenchmarks];
+
+/** A variable of seeded uniform values in [low, high): what an operand of a benchmark is. */
+export function operand(shape: readonly number[], low = -1, high = 1): Variable {
+  let s = 12345;
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+    s = (Math.imul(s, 1664525) + 1013904223) | 0;
+    return low + ((high - low) * (s >>> 8)) / 2 ** 24;
+  });
+  return scope(() => variable(tensor(values, { shape })));
+}
+
+/** Runs everything whose name contains `filter`, on one thread and on `threads`. */
+export async function runCpuSuite(filter: string, threads: number, onResult: (m: Measurement) => void): Promise<{ device: string; measurements: Measurement[] }> {
+  const measurements: Measurement[] = [];
+  let description = '';
+  for (const count of threads > 1 ? [1, threads] : [1]) {
+    const device = await cpu({ threads: count });
+    description = device.backend.description;
+    const previous = setDefaultDevice(device);
+    for (const benchmark of benchmarks) {
+      if (!benchmark.name.includes(filter)) continue;
+      for (const m of await benchmark.run(device, count)) {
+        const single = measurements.find((x) => x.name === m.name && x.threads === 1);
+        const speedup = single && count > 1 ? `${(single.timing.median / m.timing.median).toFixed(2)}× one thread` : undefined;
+        const noted = { ...m, note: [m.note, speedup].filter(Boolean).join(', ') || undefined };
+        measurements.push(noted);
+        onResult(noted);
+      }
+    }
+    setDefaultDevice(previous);
+    device.dispose();
+  }
+  return { device: description, measurements };
+}

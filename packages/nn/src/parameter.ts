@@ -1,0 +1,25 @@
+import { type Tensor, type Variable, variable } from '@mamba-ts/tensor';
+
+/** What an optimiser should know about one parameter. */
+export interface ParameterMetadata {
+  /** false: 0 for this parameter whatever the optimiser's weight decay is. */
+  readonly weightDecay?: boolean;
+  /** Own peak learning rate (the schedule still multiplies it) … */
+  readonly learningRate?: number;
+  /** … or a factor on the optimiser's. */
+  readonly learningRateScale?: number;
+  /** false: part of the state dict, but not trained. */
+  readonly trainable?: boolean;
+}
+
+/** A trainable variable that starts at `initial` (which is disposed). */
+export function parameter(initial: Tensor, metadata: ParameterMetadata = {}): Variable {
+  const v = variable(initial);
+  initial.dispose();
+  Object.assign(v.metadata, metadata);
+  return v;
+}
+
+export function metadataOf(parameter: Variable): ParameterMetadata {
+  return parameter.metadata as ParameterMetadata;
+}

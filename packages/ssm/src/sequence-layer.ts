@@ -1,0 +1,33 @@
+import type { Tensor } from '@mamba-ts/tensor';
+
+/**
+ * The state of a layer between two steps: named tensors whose first axis is the batch. A value: cloning, saving and rolling back are what they
+ * are for any tensors. Layers without constant-size state (Hyena, attention) carry their history, whose second axis grows.
+ */
+export type LayerState = { readonly [name: string]: Tensor };
+
+export interface SequenceOptions {
+  /** int32 (batch, length): non-zero where a new packed sequence starts; nothing flows across. */
+  readonly resets?: Tensor;
+  /** (batch, length, dModel), or (batch, dModel) in `step`: the output is multiplied by silu(gate). Layers with a fused kernel do it there. */
+  readonly gate?: Tensor;
+}
+
+/**
+ * A causal sequence-to-sequence layer of constant width: what an ablation swaps. `forward` over L samples equals L calls of `step`, and
+ * `prefill` of a prefix followed by either equals `forward` of the whole.
+ */
+export interface SequenceLayer<State extends LayerState = LayerState> {
+  /** Width of input and output. */
+  readonly dModel: number;
+  /** False where a step costs more the longer the history is (Hyena, attention). */
+  readonly constantState: boolean;
+  /** (batch, length, dModel) → (batch, length, dModel), for training. */
+  forward(x: Tensor, options?: SequenceOptions): Tensor;
+  /** As `forward`, continuing from `state`, and the state after the last sample. */
+  prefill(x: Tensor, state?: State, options?: SequenceOptions): [Tensor, State];
+  /** One sample: (batch, dModel) → (batch, dModel) and the next state. */
+  step(x: Tensor, state: State, options?: Omit<SequenceOptions, 'resets'>): [Tensor, State];
+  /** The state before the first sample. */
+  initialState(batch: number): State;
+}

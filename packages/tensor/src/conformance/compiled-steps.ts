@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { grad } from '../autograd/grad';
+import { compile } from '../compile/compile';
+import type { Device } from '../device';
+import { OutOfRangeError, TensorError } from '../errors';
+import { tensor, zeros } from '../functions/create';
+import { silu } from '../functions/elementwise';
+import { crossEntropy, gather } from '../functions/routines';
+import { nodesCreated } from '../graph/node';
+import { RandomGenerator } from '../random';
+import { scope } from '../scope';
+import type { Tensor } from '../tensor';
+import { variable, type Variable } from '../variable';
+import type { Devices } from './index';
+import { randomSource, randomValues } from './random-values';
+
+const vocabulary = 7;
+const width = 6;
+
+/** A small classifier with momentum: embedding, two layers, in-place updates of weights and moments. */
+function makeTraining(device: Device): { weights: Variable[]; moments: Variable[]; random: RandomGenerator; step: (ids: Tensor, targets: Tensor) => Tensor; free: () => void } {
+  const source = randomSource(3);
+  const make = (...shape: number[]): Variable => scope(() => variable(tensor(randomValues(source, shape.reduce((a, b) => a * b, 1), -0.5, 0.5), { shape, device })));
+  const weights = [make(vocabulary, width), make(width, width), make(vocabulary, width)];
+  const moments = weights.map((w) => variable(zeros(w.shape, { device })));
+  const random = new RandomGenerator(11, device);
+  const step = (ids: Tensor, targets: Tensor): Tensor => {
+    const [embedding, hidden, head] = weights;
+    const keep = random.bernoulli([ids.shape[0], width], 0.9);
+    const h = silu(gather(embedding, ids).mul(keep).matmul(hidden));
+    const loss = crossEntropy(h.matmul(head, { transposeB: true }), targets).mean();
+    grad(loss, weights).forEach((g, i) => {
+      moments[i].assign(moments[i].mul(0.9).add(g));
+      weights[i].assign(weights[i].sub(moments[i].mul(0.3)));
+    });
+    return loss;
+  };
+  return { weights, moments, random, step, free: () => [...weights, ...moments, random].forEach((t) => t.dispose()) };
+}
+
+const ids = Int32Array.of(0, 3, 6, 2, 5);
+const targets = Int32Array.of(3, 6, 2, 5, 1);
+
+async function losses(device: Device, steps: number): Promise<{ values: number[]; weights: number[] }> {
+  const training = makeTraining(device);
+  const step = compile(training.step);
+  const [x, y] = [ids, targets].map((v) => tensor(v, { device }));
+  const values: number[] = [];
+  for (let i = 0; i < steps; i++) values.push(await step(x, y).item());
+  const weights = Array.from(await training.weights[1].data());
+  step.dispose();
+  training.free();
+  x.dispose();
+  y.dispose();
+  return { values, weights };
+}
+
+/** `compile`: replay, in-place state, what it refuses, and that it costs nothing per step. */
+export function testCompiledSteps(devices: Devices): void {
+  describe('compiled steps', () => {
+    it('train as the reference does, and bit-identically twice', async () => {
+      const baseline = devices.device.memory();
+      const first = await losses(devices.device, 20);
+      const second = await losses(devices.device, 20);
+      const exact = await losses(devices.oracle, 20);
+      expect(second).toEqual(first);
+      first.values.forEach((v, i) => expect(Math.abs(v - exact.values[i]) / exact.values[i], `loss ${i}`).toBeLessThan(1e-4));
+      expect(first.values[19]).toBeLessThan(first.values[0] / 2);
+      expect(devices.device.memory().buffers).toBe(baseline.buffers);
+      expect(devices.device.memory().bytes).toBe(baseline.bytes);
+    });
+
+    it('allocate nothing and create no graph nodes after the first call', async () => {
+      const { device } = devices;
+      const training = makeTraining(device);
+      const step = compile(training.step);
+      const [x, y] = [ids, targets].map((v) => variable(tensor(v, { device })));
+      step(x, y);
+      const before = { nodes: nodesCreated(), allocations: device.memory().allocations };
+      for (let i = 0; i < 10; i++) {
+        x.write(ids);
+        step(x, y);
+      }
+      expect({ nodes: nodesCreated(), allocations: device.memory().allocations }).toEqual(before);
+      expect(step.explain()[0].toString()).toContain('routines');
+      step.dispose();
+      training.free();
+      x.dispose();
+      y.dispose();
+    });
+
+    it('swap two variables, shift a window, count: in-place order never shows', async () => {
+      const { device } = devices;
+      const [a, b, window, count] = [[1, 2, 3], [4, 5, 6], [1, 2, 3, 4], [0]].map((v) => scope(() => variable(tensor(v, { device }))));
+      const step = compile(() => {
+        const old = a.add(0);
+        a.assign(b);
+        b.assign(old);
+        count.assign(count.add(1));
+        // Reads its own old value at other positions: must not be done in place.
+        window.assign(window.slice(0, 1, 4).pad(0, 0, 1).add(window.flip(0).mul(0.5)));
+        return [a.add(b), window.sum()];
+      });
+      const plain = { a: [1, 2, 3], b: [4, 5, 6], window: [1, 2, 3, 4] };
+      for (let i = 0; i < 3; i++) {
+        const [sum, total] = step() as [Tensor, Tensor];
+        [plain.a, plain.b] = [plain.b, plain.a];
+        plain.window = plain.window.map((_, k) => (plain.window[k + 1] ?? 0) + plain.window[3 - k] / 2);
+        expect([...(await sum.data())]).toEqual(plain.a.map((v, k) => v + plain.b[k]));
+        expect([...(await a.data())]).toEqual(plain.a);
+        expect([...(await b.data())]).toEqual(plain.b);
+        expect([...(await window.data())]).toEqual(plain.window);
+        expect(await total.item()).toBeCloseTo(plain.window.reduce((s, v) => s + v, 0), 4);
+        expect(await count.item()).toBe(i + 1);
+      }
+      step.dispose();
+      for (const v of [a, b, window, count]) v.dispose();
+    });
+
+    it('follow a variable that was given a new value outside', async () => {
+      const { device } = devices;
+      const w = scope(() => variable(tensor([1, 2], { device })));
+      const step = compile(() => w.mul(10));
+      expect([...(await step().data())]).toEqual([10, 20]);
+      scope(() => w.assign(tensor([3, 4], { device })));
+      expect([...(await step().data())]).toEqual([30, 40]);
+      w.write(Float32Array.of(5, 6));
+      expect([...(await step().data())]).toEqual([50, 60]);
+      step.dispose();
+      w.dispose();
+    });
+
+    it('retrace for new shapes and draw new random numbers each time', async () => {
+      const { device } = devices;
+      const random = new RandomGenerator(5, device);
+      const step = compile((x: Tensor) => x.add(random.uniform(x.shape)));
+      const draws: number[] = [];
+      for (const n of [2, 3, 2, 2]) {
+        const x = zeros([n], { device });
+        draws.push(Number((await step(x).data())[0]));
+        x.dispose();
+      }
+      expect(new Set(draws).size).toBe(4);
+      expect(step.explain().length).toBe(2);
+      step.dispose();
+      random.dispose();
+    });
+
+    it('refuse values inside, results that are still read, and empty steps', async () => {
+      const { device } = devices;
+      const w = scope(() => variable(tensor([1], { device })));
+      expect(() => compile(() => w.realize().add(1).realize())()).toThrow(/does not exist while compile/);
+      expect(() => compile(() => undefined)()).toThrow(TensorError);
+      const step = compile(() => w.add(1));
+      const pending = step().mul(3);
+      expect(() => step()).toThrow(/still used by a tensor outside/);
+      expect(await pending.item()).toBe(6);
+      step();
+      for (const t of [pending, w]) t.dispose();
+      step.dispose();
+    });
+
+    it('stop at a token id outside the table and leave the weights alone', async () => {
+      const { device } = devices;
+      const training = makeTraining(device);
+      const step = compile(training.step);
+      const [x, y] = [ids, targets].map((v) => scope(() => variable(tensor(v, { device }))));
+      await step(x, y).item();
+      const before = Array.from(await training.weights[0].data());
+      x.write(Int32Array.of(0, 3, 99, 2, 5));
+      const failing = async (): Promise<number> => step(x, y).item();
+      await expect(failing()).rejects.toThrow(OutOfRangeError);
+      await expect(failing()).rejects.toThrow(/ids has 99 at flat position 2, expected an integer in \[0, 6\]/);
+      expect(Array.from(await training.weights[0].data())).toEqual(before);
+      x.write(ids);
+      expect(Number.isFinite(await step(x, y).item())).toBe(true);
+      step.dispose();
+      training.free();
+      x.dispose();
+      y.dispose();
+    });
+  });
+}

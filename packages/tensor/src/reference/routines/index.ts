@@ -1,0 +1,15 @@
+import type { RoutineName } from '../../graph/routines';
+import type { ReferenceRoutine } from '../array';
+import { causalConv1d, causalConv1dBackward } from './causal-conv1d';
+import { crossEntropy } from './cross-entropy';
+import { gather, scatterAdd } from './indexing';
+import { longConv, longConvGradInput, longConvGradKernel } from './long-conv';
+import { matmul } from './matmul';
+import { argmax, cumsum, sort } from './order';
+import { selectiveScan, selectiveScanBackward, stateUpdate } from './selective-scan';
+
+/** Every routine in float64, by its definition. */
+export const referenceRoutines: Record<RoutineName, ReferenceRoutine> = {
+  matmul, causalConv1d, causalConv1dBackward, longConv, longConvGradInput, longConvGradKernel, selectiveScan, selectiveScanBackward, stateUpdate,
+  gather, scatterAdd, crossEntropy, argmax, sort, cumsum,
+};

@@ -1,0 +1,185 @@
+import type { RoutineCall, TensorSpec } from '../../src/compile/program';
+import type { CpuRoutine } from '../../src/cpu/routine';
+import { kernelsRelaxed } from '../../src/generated/kernels.relaxed';
+import { kernelsSimd } from '../../src/generated/kernels.simd';
+import type { RoutineName } from '../../src/graph/routines';
+import type { ReferenceRoutine, RefArray } from '../../src/reference/array';
+import { sizeOf } from '../../src/shape';
+
+type Kernel = (params: number, tid: number, threads: number) => void;
+export type Values = Float32Array | Int32Array;
+
+export interface CpuResult {
+  readonly outputs: readonly Values[];
+  /** kind, value, position, limit. */
+  readonly fault: readonly number[];
+}
+
+export const variants = ['simd', 'relaxed'] as const;
+export type Variant = (typeof variants)[number];
+
+const pages = 4096;
+const canary = 0x7fc0beef;
+
+/** The kernels on a memory of their own. Each call lays its buffers out from the start, with marked words between them. */
+export class KernelMachine {
+  private readonly memory = new WebAssembly.Memory({ initial: 64, maximum: pages, shared: true });
+  private readonly modules: Record<string, WebAssembly.Exports> = {};
+
+  /** `modules`: base64 WebAssembly by the module names of CpuPhase. */
+  constructor(modules: Readonly<Record<string, string>>) {
+    for (const [name, base64] of Object.entries(modules)) {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      this.modules[name] = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: this.memory } }).exports;
+    }
+  }
+
+  /** Runs all phases; the "threads" take their turns one after the other, in ascending or (`backwards`) descending order. */
+  run(routine: CpuRoutine, call: RoutineCall, inputs: readonly (Values | null)[], threads = 1, backwards = false): CpuResult {
+    const refused = routine.refuses?.(call) ?? null;
+    if (refused !== null) throw new Error(`refused: ${refused}`);
+    const marks: number[] = [];
+    let free = 65536;
+    const take = (bytes: number): number => {
+      const at = free + 64;
+      const end = at + Math.ceil(bytes / 4) * 4;
+      marks.push(free + 60, end);
+      free = Math.ceil((end + 4) / 64) * 64;
+      return at;
+    };
+    const fault = take(16);
+    const inputsAt = inputs.map((x) => (x ? take(x.byteLength) : 0));
+    const outputsAt = call.outputs.map((spec) => take(sizeOf(spec.shape) * 4));
+    const scratch = take(routine.scratchBytes(call));
+    const paramBytes = routine.paramBytes(call);
+    const params = take(paramBytes);
+    const missing = Math.ceil((free - this.memory.buffer.byteLength) / 65536);
+    if (missing > 0) this.memory.grow(missing);
+    const words = new Uint32Array(this.memory.buffer);
+    // Garbage everywhere a kernel might read what it didn't write.
+    words.fill(0x7fa00000, 65536 >> 2, free >> 2);
+    for (const at of marks) words[at >> 2] = canary;
+    words.fill(0, fault >> 2, (fault >> 2) + 4);
+    inputs.forEach((x, i) => x && new Uint8Array(this.memory.buffer).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength), inputsAt[i]));
+    routine.writeParams(new DataView(this.memory.buffer), params, call, { inputs: inputsAt, outputs: outputsAt, scratch, fault });
+    for (const phase of routine.phases(call)) {
+      const kernel = this.modules[phase.module][phase.name] as Kernel | undefined;
+      if (!kernel) throw new Error(`no kernel ${phase.module}.${phase.name}`);
+      if (phase.serial) {
+        kernel(params, 0, threads);
+        continue;
+      }
+      for (let i = 0; i < threads; i++) kernel(params, backwards ? threads - 1 - i : i, threads);
+    }
+    const broken = marks.find((at) => words[at >> 2] !== canary);
+    if (broken !== undefined) throw new Error(`${call.name} wrote outside its buffers, near byte ${broken} (scratch at ${scratch})`);
+    const outputs = call.outputs.map((spec, i) => {
+      const Type = spec.dtype === 'int32' ? Int32Array : Float32Array;
+      return new Type(this.memory.buffer, outputsAt[i], sizeOf(spec.shape)).slice();
+    });
+    return { outputs, fault: [...new Int32Array(this.memory.buffer, fault, 4)] };
+  }
+}
+
+const machines: Partial<Record<Variant, KernelMachine>> = {};
+
+export function kernelMachine(variant: Variant): KernelMachine {
+  machines[variant] ??= new KernelMachine({ kernels: variant === 'simd' ? kernelsSimd : kernelsRelaxed });
+  return machines[variant];
+}
+
+export const f32 = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32' });
+export const i32 = (...shape: number[]): TensorSpec => ({ shape, dtype: 'int32' });
+
+export function routineCall(
+  name: RoutineName, inputs: readonly (TensorSpec | null)[], outputs: readonly TensorSpec[], attributes: Record<string, number | boolean> = {},
+): RoutineCall {
+  return { name, inputs, outputs, attributes };
+}
+
+/** What the float64 reference gives for the same inputs. */
+export function reference(routine: ReferenceRoutine, call: RoutineCall, inputs: readonly (Values | null)[]): (Float64Array | Int32Array)[] {
+  const array = ({ shape, dtype }: TensorSpec, data: Float64Array | Int32Array): RefArray => ({ shape, dtype, data });
+  const wide = inputs.map((x, i) => {
+    const spec = call.inputs[i];
+    return x && spec ? array(spec, x instanceof Int32Array ? x : Float64Array.from(x)) : null;
+  });
+  const outputs = call.outputs.map((spec) => array(spec, spec.dtype === 'int32' ? new Int32Array(sizeOf(spec.shape)) : new Float64Array(sizeOf(spec.shape))));
+  routine(wide, outputs, call.attributes);
+  return outputs.map((x) => x.data);
+}
+
+/** Reproducible numbers in [-1, 1). */
+export class Noise {
+  constructor(private state = 1) {}
+
+  next(): number {
+    this.state = (Math.imul(this.state, 1664525) + 1013904223) >>> 0;
+    return this.state / 2 ** 31 - 1;
+  }
+
+  integer(below: number): number {
+    return Math.floor(((this.next() + 1) / 2) * below);
+  }
+
+  floats(count: number, scale = 1): Float32Array {
+    return Float32Array.from({ length: count }, () => this.next() * scale);
+  }
+
+  integers(count: number, below: number): Int32Array {
+    return Int32Array.from({ length: count }, () => this.integer(below));
+  }
+}
+
+/** Largest |actual - expected|; NaN matches NaN, infinities match themselves. */
+export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (actual.length !== expected.length) throw new Error(`${actual.length} values, expected ${expected.length}`);
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (Object.is(actual[i], expected[i]) || actual[i] === expected[i]) continue;
+    const error = Math.abs(actual[i] - expected[i]);
+    worst = Number.isNaN(error) ? Infinity : Math.max(worst, error);
+  }
+  return worst;
+}
+
+/** Bits, so that NaN and the sign of 0 count. */
+function bits(values: Values): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+export interface CheckOptions {
+  /** Largest absolute error per output. */
+  readonly tolerance: number | readonly number[];
+  readonly threads?: readonly number[];
+}
+
+/**
+ * Runs a call with both variants and several thread counts, in both thread orders. Returns a list of complaints (empty if all is well), so that
+ * a test can name its case: errors against the reference, and any bit that depends on the number or order of threads.
+ */
+export function complaints(
+  routine: CpuRoutine, oracle: ReferenceRoutine, call: RoutineCall, inputs: readonly (Values | null)[], options: CheckOptions,
+): string[] {
+  const found: string[] = [];
+  const shapes = [...call.inputs, ...call.outputs].map((spec) => (spec ? `(${spec.shape.join(', ')})` : '-')).join(' ');
+  const label = `${call.name} ${shapes} ${JSON.stringify(call.attributes)}`;
+  const expected = reference(oracle, call, inputs);
+  for (const variant of variants) {
+    const machine = kernelMachine(variant);
+    let first: CpuResult | null = null;
+    for (const threads of options.threads ?? [1, 2, 3, 20]) {
+      const result = machine.run(routine, call, inputs, threads, threads % 2 === 0);
+      if (result.fault[0] !== 0) found.push(`${label} ${variant}: fault ${result.fault.join()}`);
+      first ??= result;
+      for (let i = 0; i < expected.length; i++) {
+        const tolerance = typeof options.tolerance === 'number' ? options.tolerance : options.tolerance[i];
+        const error = largestError(result.outputs[i], expected[i]);
+        if (!(error <= tolerance)) found.push(`${label} ${variant}, ${threads} threads: output ${i} is off by ${error}, allowed ${tolerance}`);
+        const same = bits(first.outputs[i]).every((x, at) => x === bits(result.outputs[i])[at]);
+        if (!same) found.push(`${label} ${variant}: output ${i} with ${threads} threads has other bits than with 1`);
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,22 @@
+import { goldenFamily } from './families/golden';
+import { selectiveScanFamily } from './families/selective-scan';
+import { tokenizerFamily } from './families/tokenizer';
+import { waitingFamily } from './families/waiting';
+import type { Family } from './family';
+
+/** Every family of fixtures. A folder that is not here fails the run. */
+export const families: readonly Family[] = [
+  selectiveScanFamily,
+  tokenizerFamily,
+  goldenFamily,
+  waitingFamily('mamba-hf'),
+  waitingFamily('mamba2-hf'),
+  waitingFamily('pythia-hf'),
+  waitingFamily('transformerpp-llama-hf'),
+  waitingFamily('rwkv4-hf'),
+  waitingFamily('mamba-official'),
+  waitingFamily('s4'),
+  waitingFamily('sashimi'),
+  waitingFamily('h3'),
+  waitingFamily('hyena'),
+];
