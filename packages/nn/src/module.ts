@@ -1,4 +1,4 @@
-import { Variable } from '@mamba-ts/tensor';
+import { TensorError, Variable } from '@mamba-ts/tensor';
 import { metadataOf } from './parameter';
 
 /**
@@ -62,7 +62,12 @@ export abstract class Module {
   }
 
   private collect(prefix: string, found: Map<string, Variable>): void {
-    for (const [name, value] of Object.entries(this)) if (value instanceof Variable) found.set(prefix + name, value);
+    for (const [name, value] of Object.entries(this)) {
+      if (!(value instanceof Variable)) continue;
+      const path = prefix + name;
+      if (found.has(path)) throw new TensorError(`stateDict: two variables have the path ${path} (is a field inlined beside its namesake?)`);
+      found.set(path, value);
+    }
     for (const [name, child] of this.children()) child.collect(name === '' ? prefix : `${prefix}${name}.`, found);
   }
 }

@@ -1,4 +1,5 @@
-import { type Tensor, type Variable, variable } from '@mamba-ts/tensor';
+import { type RandomGenerator, scope, type Shape, type Tensor, type Variable, variable } from '@mamba-ts/tensor';
+import type { Initializer } from './initializers';
 
 /** What an optimiser should know about one parameter. */
 export interface ParameterMetadata {
@@ -18,6 +19,16 @@ export function parameter(initial: Tensor, metadata: ParameterMetadata = {}): Va
   initial.dispose();
   Object.assign(v.metadata, metadata);
   return v;
+}
+
+/** A trainable variable of this shape that starts as `initializer` says. */
+export function initialized(
+  shape: Shape,
+  random: RandomGenerator,
+  initializer: Initializer,
+  metadata: ParameterMetadata = {},
+): Variable {
+  return scope(() => parameter(initializer(shape, random), metadata));
 }
 
 export function metadataOf(parameter: Variable): ParameterMetadata {

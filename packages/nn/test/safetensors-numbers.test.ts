@@ -87,12 +87,26 @@ test.skipIf(!hasFloat16)('F16 agrees with the host’s Float16Array', () => {
   expect([...decoded]).toEqual([...new Float16Array(all.buffer)]);
 });
 
-test('BF16 from a Float32Array (by bits) equals BF16 from numbers (by arithmetic)', () => {
-  expect(codes(floats, 'BF16')).toEqual(codes([...floats], 'BF16'));
+test.each<FloatDtype>(['F16', 'BF16'])('%s from a Float32Array (by bits) equals that from numbers', (dtype) => {
+  expect(codes(floats, dtype)).toEqual(codes([...floats], dtype));
+  // Every code's number, the middle to the next one, and float32's neighbours of that middle.
+  const values = finiteCodes(dtype, 16).map(({ value }) => value);
+  const middles = values.slice(1).map((value, i) => (value + values[i]!) / 2);
+  const words = [...new Uint32Array(Float32Array.from(middles).buffer)];
+  const neighbours = words.flatMap((word) => [Math.max(word, 1) - 1, word, word + 1]);
+  const near = new Float32Array(Uint32Array.from(neighbours).buffer);
+  for (const list of [Float32Array.from(values), near, near.map((value) => -value)]) {
+    expect(codes(list, dtype)).toEqual(codes([...list], dtype));
+  }
+});
+
+test('BF16 and F16 of special float32 numbers', () => {
   const special = Float32Array.of(0, -0, NaN, Infinity, -Infinity, 3.4028234663852886e38, 1.401298464324817e-45);
   expect(codes(special, 'BF16')).toEqual([0, 0x8000, 0x7fc0, 0x7f80, 0xff80, 0x7f80, 0]);
+  expect(codes(special, 'F16')).toEqual([0, 0x8000, 0x7e00, 0x7c00, 0xfc00, 0x7c00, 0]);
   const signalling = new Float32Array(Uint32Array.of(0x7f800001, 0xffffffff).buffer);
   expect([...toFloat64(tensorFromFloats(signalling, [2], 'BF16'))]).toEqual([NaN, NaN]);
+  expect([...toFloat64(tensorFromFloats(signalling, [2], 'F16'))]).toEqual([NaN, NaN]);
 });
 
 test('known codes: 1, 1/3, 65504 + ulp/2, smallest subnormals', () => {

@@ -31,7 +31,7 @@ export type S4DState = {
 };
 
 /** Parameters of the diagonal SSMs; names, shapes and storage as in the s4 repository. */
-class S4DKernel extends Module {
+export class S4DKernel extends Module {
   /** ln Δ: (dModel, 1) */
   readonly inv_dt: Variable;
   /** ln(−Re λ): (nSsm, modes) */

@@ -8,6 +8,9 @@ const USAGE = `usage: parity FOLDER [--data DIR]
 Checks every family of fixtures in FOLDER against the packages.
 --data DIR   where the texts and tokenizers are that fixtures refer to; default: FOLDER/../data`;
 
+/** The longest family name. */
+const FAMILY_WIDTH = 22;
+
 /** Runs the program; `print` gets one line at a time. @returns the exit code: 0 passed, 1 missed, 2 wrong usage. */
 export async function runParity(args: readonly string[], print: (line: string) => void): Promise<number> {
   let folder: string | undefined;
@@ -23,6 +26,7 @@ export async function runParity(args: readonly string[], print: (line: string) =
   }
   const dataFolder = resolve(data ?? join(folder, '..', 'data'));
   const rows: Row[] = [];
+  print(HEADING);
   try {
     for await (const row of checkFolder(resolve(folder), { dataFolder })) {
       rows.push(row);
@@ -36,20 +40,19 @@ export async function runParity(args: readonly string[], print: (line: string) =
   return rows.some(({ result }) => isMiss(result)) || !rows.some(({ result }) => result.status === 'compared') ? 1 : 0;
 }
 
-/** One line of the table: family, case, quantity, error, tolerance, verdict. */
+const HEADING = formatColumns(['family', 'case', 'quantity', 'error', 'tolerance'], 'verdict');
+
 function formatRow({ family, result }: Row): string {
   const [quantity, error, tolerance] =
     result.status === 'compared'
       ? [result.quantity, formatNumber(result.error), formatNumber(result.tolerance)]
       : ['', '', ''];
-  const columns = [
-    family.padEnd(15),
-    result.caseName.padEnd(34),
-    quantity.padEnd(28),
-    error.padStart(8),
-    tolerance.padStart(8),
-  ];
-  return `${columns.join(' ')}  ${verdict(result)}`;
+  return formatColumns([family, result.caseName, quantity, error, tolerance], verdict(result));
+}
+
+function formatColumns([family, name, quantity, error, tolerance]: readonly string[], last: string): string {
+  const left = [family!.padEnd(FAMILY_WIDTH), name!.padEnd(34), quantity!.padEnd(22)];
+  return [...left, error!.padStart(9), tolerance!.padStart(9)].join(' ').concat('  ', last);
 }
 
 function verdict(result: Result): string {
@@ -63,7 +66,7 @@ function formatNumber(value: number): string {
 }
 
 function summary(rows: readonly Row[]): string[] {
-  const lines = ['', 'family          compared  missed  not yet covered  largest error / tolerance'];
+  const lines = ['', `${'family'.padEnd(FAMILY_WIDTH)} compared  missed  not yet covered  largest error / tolerance`];
   for (const family of new Set(rows.map((row) => row.family))) {
     const results = rows.filter((row) => row.family === family).map((row) => row.result);
     const counts = [
@@ -72,7 +75,7 @@ function summary(rows: readonly Row[]): string[] {
       results.filter(({ status }) => status === 'not yet covered').length,
     ];
     lines.push(
-      `${family.padEnd(15)} ${String(counts[0]).padStart(8)} ${String(counts[1]).padStart(7)} ` +
+      `${family.padEnd(FAMILY_WIDTH)} ${String(counts[0]).padStart(8)} ${String(counts[1]).padStart(7)} ` +
         `${String(counts[2]).padStart(16)}  ${worst(results)}`,
     );
   }

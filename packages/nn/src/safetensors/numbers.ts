@@ -1,7 +1,7 @@
 import { byteLengthOf, bytesPerElement, type SafetensorsDtype } from './dtype';
 import { SafetensorsError, showShape } from './error';
 import type { SafetensorsTensor } from './file';
-import { decodingTable, encodeSmallFloat, smallFloats } from './small-float';
+import { bfloat16Codes, decodingTable, encodeSmallFloat, float16Codes, smallFloats } from './small-float';
 
 /** The typed array that holds a dtype's elements; F16 and BF16 as their 16 bits, BOOL and F8 as bytes. */
 export type SafetensorsArray =
@@ -175,22 +175,11 @@ function tableOf(dtype: SafetensorsDtype): Float32Array | undefined {
 function roundTo(values: ArrayLike<number>, dtype: FloatDtype): ArrayBufferView {
   if (dtype === 'F32') return values instanceof Float32Array ? values : Float32Array.from(values);
   if (dtype === 'F64') return values instanceof Float64Array ? values : Float64Array.from(values);
-  if (dtype === 'BF16' && values instanceof Float32Array) return bfloat16Bits(values);
+  if (dtype === 'BF16' && values instanceof Float32Array) return bfloat16Codes(values);
+  if (dtype === 'F16' && values instanceof Float32Array) return float16Codes(values);
   const format = smallFloats[dtype];
   const out = format.bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length);
   for (let i = 0; i < out.length; i++) out[i] = encodeSmallFloat(values[i]!, format);
-  return out;
-}
-
-/** bfloat16 is float32's upper half: add half a unit (less one where the code is even) and cut. */
-function bfloat16Bits(values: Float32Array): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint16Array(values.length);
-  for (let i = 0; i < out.length; i++) {
-    const word = bits[i]!;
-    const isNaNCode = (word & 0x7fffffff) > 0x7f800000;
-    out[i] = isNaNCode ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  }
   return out;
 }
 

@@ -10,10 +10,7 @@ export interface SmallFloat {
   readonly ieee: boolean;
 }
 
-export const smallFloats: { readonly F16: SmallFloat; readonly BF16: SmallFloat } & {
-  readonly F8_E4M3: SmallFloat;
-  readonly F8_E5M2: SmallFloat;
-} = {
+export const smallFloats: Readonly<Record<'F16' | 'BF16' | 'F8_E4M3' | 'F8_E5M2', SmallFloat>> = {
   F16: { bits: 16, exponentBits: 5, mantissaBits: 10, ieee: true },
   BF16: { bits: 16, exponentBits: 8, mantissaBits: 7, ieee: true },
   F8_E4M3: { bits: 8, exponentBits: 4, mantissaBits: 3, ieee: false },
@@ -75,4 +72,51 @@ export function decodingTable(format: SmallFloat): Float32Array {
     tables.set(format, table);
   }
   return table;
+}
+
+/** The words of float32 numbers. */
+function wordsOf(values: Float32Array): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+/**
+ * `encodeSmallFloat` to BF16 for float32, by the bits, a hundred times faster: bfloat16 is the upper half of float32, so
+ * add half a unit (less one where the code is even) and cut.
+ */
+export function bfloat16Codes(values: Float32Array): Uint16Array {
+  const words = wordsOf(values);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const word = words[i]!;
+    const isNaNWord = (word & 0x7fffffff) > 0x7f800000;
+    out[i] = isNaNWord ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
+const one = new Float32Array(1);
+const oneWord = wordsOf(one);
+
+/** `encodeSmallFloat` to F16 for float32, by the bits. */
+export function float16Codes(values: Float32Array): Uint16Array {
+  const words = wordsOf(values);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const word = words[i]!;
+    const sign = (word >>> 16) & 0x8000;
+    const magnitude = word & 0x7fffffff;
+    if (magnitude > 0x7f800000) {
+      out[i] = 0x7e00;
+    } else if (magnitude >= 0x477ff000) {
+      out[i] = sign | 0x7c00; // 65520 and over
+    } else if (magnitude >= 0x38800000) {
+      // Normal: round to the 13th bit, and take off the difference of the exponents' biases, 112.
+      out[i] = sign | ((magnitude - 0x38000000 + 0x0fff + ((magnitude >>> 13) & 1)) >>> 13);
+    } else {
+      // Below 2^-14 the codes count steps of 2^-24, and so do the last bits of 0.5 + value: storing it rounds.
+      one[0] = Math.abs(values[i]!) + 0.5;
+      out[i] = sign | (oneWord[0]! - 0x3f000000);
+    }
+  }
+  return out;
 }

@@ -76,26 +76,46 @@ export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, tar
 
 /** Rows of A stored as (k, m), rows `aStep` bytes apart: `rows` columns from `a` on become panels of ROWS, each (k, ROWS); missing ones are 0. */
 export function packTransposedA(k: i32, rows: i32, a: usize, aStep: usize, target: usize): void {
-  for (let i = 0; i < rows; i += ROWS) {
-    const width = min(rows - i, ROWS);
+  const panel = (<usize>k * ROWS) << 2;
+  let i = 0;
+  // Four panels at once, so that whole cache lines of A are read.
+  for (; i + 4 * ROWS <= rows; i += 4 * ROWS) {
     let source = a + (<usize>i << 2);
-    if (width == ROWS) {
-      for (let p = 0; p < k; p++) {
-        v128.store(target, v128.load(source));
-        if (ROWS == 6) store<u64>(target, load<u64>(source, 16), 16);
-        source += aStep;
-        target += ROWS << 2;
-      }
-    } else {
-      for (let p = 0; p < k; p++) {
-        for (let r = 0; r < ROWS; r++) {
-          store<f32>(target + (<usize>r << 2), r < width ? load<f32>(source + (<usize>r << 2)) : 0);
-        }
-        source += aStep;
-        target += ROWS << 2;
-      }
+    const end = target + panel;
+    while (target != end) {
+      copyColumn(source, target);
+      copyColumn(source + ROWS * 4, target + panel);
+      copyColumn(source + ROWS * 8, target + panel * 2);
+      copyColumn(source + ROWS * 12, target + panel * 3);
+      source += aStep;
+      target += ROWS << 2;
+    }
+    target += panel * 3;
+  }
+  for (; i + ROWS <= rows; i += ROWS) {
+    let source = a + (<usize>i << 2);
+    const end = target + panel;
+    while (target != end) {
+      copyColumn(source, target);
+      source += aStep;
+      target += ROWS << 2;
     }
   }
+  if (i == rows) return;
+  const width = rows - i;
+  let source = a + (<usize>i << 2);
+  for (let p = 0; p < k; p++) {
+    for (let r = 0; r < ROWS; r++) {
+      store<f32>(target + (<usize>r << 2), r < width ? load<f32>(source + (<usize>r << 2)) : 0);
+    }
+    source += aStep;
+    target += ROWS << 2;
+  }
+}
+
+@inline function copyColumn(source: usize, target: usize): void {
+  v128.store(target, v128.load(source));
+  if (ROWS == 6) store<u64>(target, load<u64>(source, 16), 16);
 }
 
 /** Up to ROWS rows of A stored as (m, k) as one panel (k, ROWS); missing rows are 0. */

@@ -68,6 +68,9 @@ class ProgramBuilder {
     const head: DraftStep[] = [];
     const tail: DraftStep[] = [];
     this.results.forEach(({ target }, i) => {
+      if (target) this.delayUpdate(this.roots[i], target);
+    });
+    this.results.forEach(({ target }, i) => {
       let source = this.roots[i];
       const slot = target ? (leafSlots.get(target) ?? this.external(source.bytes, { leaf: target })) : this.external(source.bytes, { result: i });
       if (target) leafSlots.set(target, slot);
@@ -92,6 +95,20 @@ class ProgramBuilder {
       }
     });
     this.steps = [...head, ...this.steps, ...tail];
+  }
+
+  /**
+   * Moves the producer of a variable's new value behind the last reader of the old one, if nothing in between needs the new one: a weight's
+   * update is ready before the backward pass has gone through the weight.
+   */
+  private delayUpdate(value: Buffer, target: Node): void {
+    const old = this.leaves.get(target);
+    const at = this.steps.findIndex((s) => writes(s).includes(value));
+    if (!old || at < 0) return;
+    const last = this.steps.findLastIndex((s) => reads(s).includes(old));
+    const written = writes(this.steps[at]);
+    if (this.steps.slice(at + 1, last + 1).some((s) => reads(s).some((b) => written.includes(b)))) return;
+    if (last > at) this.steps.splice(last, 0, ...this.steps.splice(at, 1));
   }
 
   /** May the producer of `value` write over `target`? Only if all other readers of the old value ran before, and it reads in step itself. */
@@ -188,6 +205,10 @@ class ProgramBuilder {
     const key = JSON.stringify([this.slots, steps], (k, v) => (k === 'label' ? undefined : typeof v === 'number' && !Number.isFinite(v) ? String(v) : Object.is(v, -0) ? '-0' : v));
     return { program: { key, slots: this.slots, steps, arenaBytes: plan.bytes, externals }, bindings: this.bindings };
   }
+}
+
+function reads(step: DraftStep): readonly Buffer[] {
+  return step.kind === 'kernel' ? step.builder.loads.map((l) => l.buffer) : step.inputs.filter((b) => b !== null);
 }
 
 function writes(step: DraftStep): readonly Buffer[] {

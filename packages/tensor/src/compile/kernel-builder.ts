@@ -38,9 +38,9 @@ export class KernelBuilder {
   private readonly instructions: { body: Instruction[]; epilogue: Instruction[] } = { body: [], epilogue: [] };
   private phase: 'body' | 'epilogue' = 'epilogue';
   private readonly maps = new Set<IndexMap>();
-  private emitted = new Map<string, number>();
+  private emitted: Map<string, number> = new Map();
   /** Values per (node, index map), see lower.ts; valid until the loops change. */
-  memo = new Map<string, number>();
+  memo: Map<string, number> = new Map();
   readonly label: string[] = [];
 
   constructor(domain: readonly number[]) {

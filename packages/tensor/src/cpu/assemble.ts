@@ -24,8 +24,8 @@ export interface CpuCode {
   modules(variant: { shared: boolean; relaxed: boolean }): Promise<CpuParts['modules']>;
 }
 
-/** About machine instructions: a barrier costs about as much. */
-const parallelWork = 12000;
+/** About 10 microseconds: a barrier costs one, or fifty where another process holds the core. */
+const parallelWork = 32768;
 
 /** The last page stays unused, so that the end of every block is below 2^32. */
 const largestMemory = 2 ** 32 - 65536;

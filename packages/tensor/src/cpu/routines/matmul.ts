@@ -19,8 +19,8 @@ interface Product {
   readonly swapped: boolean;
 }
 
-/** Rows up to which dot products against a transposed b beat packing it (measured: 12 at 256 x 64, 20 at 8192 x 768). */
-const dotRows = 12;
+/** Rows up to which dot products against a transposed b beat packing it (measured at 64 to 768 terms). */
+const dotRows = 10;
 /** Columns up to which dot products of the rows of a beat padding b to a tile. */
 const dotColumns = 2;
 /** Rows up to which summing the rows of b beats a tile. */

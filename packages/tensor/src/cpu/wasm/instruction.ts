@@ -89,6 +89,12 @@ function sign({ fn }: VectorMath, x: V128): V128 {
 
 function binary(math: VectorMath, op: string, a: Operand, b: Operand): V128 | null {
   const { fn } = math;
+  if (a.dtype === 'float32' && (op === 'max' || op === 'min')) {
+    // pmin and pmax give their first operand when it is NaN, and are one instruction: enough where the other one is a number.
+    const fast = op === 'max' ? f32x4.pmax : f32x4.pmin;
+    if (b.constant !== undefined && !Number.isNaN(b.constant)) return fn.let(fast(a.lanes, b.lanes));
+    if (a.constant !== undefined && !Number.isNaN(a.constant)) return fn.let(fast(b.lanes, a.lanes));
+  }
   const table = a.dtype === 'float32' ? floatBinary : a.dtype === 'int32' ? intBinary : boolBinary;
   const simple = table[op];
   if (simple) return fn.let(simple(a.lanes, b.lanes, a.lanes));

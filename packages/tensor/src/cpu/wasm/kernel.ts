@@ -106,13 +106,19 @@ class NestPrinter {
     const blocks = mode === 'rows' ? 1 : Math.ceil(size / block);
     let rest = unit;
     let range: Range = { low: i32.const(0), high: i32.const(size), lengths: [size] };
+    if (nest.crossing >= 0) {
+      const across = kernel.domain[nest.crossing];
+      fn.set(index[nest.crossing], i32.remU(rest, i32.const(across)));
+      rest = fn.let(i32.divU(rest, i32.const(across)));
+    }
     if (blocks > 1) {
       const first = fn.let(i32.mul(i32.remU(rest, i32.const(blocks)), i32.const(block)));
       range = this.piece(first, block, size);
       rest = fn.let(i32.divU(rest, i32.const(blocks)));
     }
-    nest.rowDims.toReversed().forEach((d, i) => {
-      const last = i === nest.rowDims.length - 1;
+    const others = nest.rowDims.filter((d) => d !== nest.crossing).toReversed();
+    others.forEach((d, i) => {
+      const last = i === others.length - 1;
       fn.set(index[d], last ? rest : i32.remU(rest, i32.const(kernel.domain[d])));
       if (!last) rest = fn.let(i32.divU(rest, i32.const(kernel.domain[d])));
     });
@@ -157,7 +163,7 @@ class NestPrinter {
     };
     loop(0);
     this.reduced = kernel.reduces.map((reduce, r) => {
-      let parts: V128[] = sums[r].map((s) => s.get);
+      let parts: V128[] = sums[r].map((s) => this.total(s));
       while (parts.length > 1) {
         parts = parts.slice(0, parts.length / 2).map((p, i) => fn.let(combine(reduce, p, parts[i + parts.length / 2])));
       }
@@ -182,7 +188,7 @@ class NestPrinter {
         }
       };
       loop(0);
-      this.reduced = sums.map((copies) => copies.map((s) => fn.let(s.get)));
+      this.reduced = sums.map((copies) => copies.map((s) => this.total(s)));
       this.epilogue(this.vectorLevel, strip);
     });
   }
@@ -304,14 +310,22 @@ class NestPrinter {
   }
 
   /** Fresh accumulators of each reduction. */
-  private accumulators(copies: number): Local<'v128'>[][] {
+  private accumulators(copies: number): Accumulator[][] {
+    const { fn } = this;
     return this.nest.kernel.reduces.map((reduce) =>
       Array.from({ length: copies }, () => {
-        const sum = this.fn.local('v128');
-        this.fn.set(sum, this.identity(reduce));
-        return sum;
+        const value = fn.local('v128');
+        fn.set(value, this.identity(reduce));
+        if (reduce.op !== 'max' || reduce.dtype !== 'float32') return { value, nan: null };
+        const nan = fn.local('v128');
+        fn.set(nan, fn.int(0));
+        return { value, nan };
       }),
     );
+  }
+
+  private total({ value, nan }: Accumulator): V128 {
+    return this.fn.let(nan ? v128.or(value.get, nan.get) : value.get);
   }
 
   private identity(reduce: Reduce): V128 {
@@ -319,17 +333,28 @@ class NestPrinter {
     return reduce.dtype === 'int32' ? this.fn.int(-0x80000000) : this.fn.float(-Infinity);
   }
 
-  private accumulate(sums: readonly Local<'v128'>[][], { copies, single }: Strip): void {
+  private accumulate(sums: readonly Accumulator[][], { copies, single }: Strip): void {
     const { fn } = this;
     this.nest.kernel.reduces.forEach((reduce, r) => {
       for (let copy = 0; copy < copies; copy++) {
         const value = this.copyOf(reduce.value, copy);
-        const sum = sums[r][copy];
-        const term = single ? v128.select(fn.words(-1, 0, 0, 0), value, this.identity(reduce)) : value;
-        fn.set(sum, combine(reduce, sum.get, term));
+        const { value: sum, nan } = sums[r][copy];
+        const term = single ? fn.let(v128.select(fn.words(-1, 0, 0, 0), value, this.identity(reduce))) : value;
+        if (nan) {
+          fn.set(nan, v128.or(nan.get, f32x4.ne(term, term)));
+          fn.set(sum, f32x4.pmax(term, sum.get));
+        } else {
+          fn.set(sum, combine(reduce, sum.get, term));
+        }
       }
     });
   }
+}
+
+/** Lanes accumulated so far. A float maximum keeps NaN apart: the instruction that propagates it is several times slower than `pmax`. */
+interface Accumulator {
+  readonly value: Local<'v128'>;
+  readonly nan: Local<'v128'> | null;
 }
 
 /** Positions [low, high) and the lengths that high - low can have. */

@@ -16,6 +16,11 @@ export interface Nest {
   readonly vector: number;
   /** Output dimensions but `vector`, outermost first. */
   readonly rowDims: readonly number[];
+  /**
+   * The dimension that some access runs along contiguously while it jumps along `vector` (a transposition), or -1: it varies fastest from unit
+   * to unit and blocks are narrow, so that the cache lines that a unit gathers from serve the next units too.
+   */
+  readonly crossing: number;
   /** Reduced dimensions but `vector`, outermost first. */
   readonly reduceDims: readonly number[];
   /** Vectors per turn of the vector loop. */
@@ -40,6 +45,8 @@ export interface KernelPlan {
 const sliceWork = 32768;
 /** … into this many units at most: enough for any thread count, and few partials. */
 const sliceUnits = 64;
+/** Rows of one slice when columns are reduced. */
+const sliceRows = 256;
 
 /** @param partialsBuffer buffer number that the nests' kernels give to the partial results */
 export function planKernel(kernel: Kernel, partialsBuffer: number): KernelPlan {
@@ -192,8 +199,10 @@ function planNest(kernel: Kernel, slice: Nest['slice'], like?: Nest): Nest {
   if (mode === 'columns' && turnCost <= 8) unroll = 8;
   while (unroll > 1 && (unroll * 4 > size || unroll * kernel.reduces.length > 12)) unroll /= 2;
   const step = 4 * unroll;
+  const crossing = mode === 'map' ? rowDims.findIndex((d) => crosses(kernel, analysis, vector, d)) : -1;
   let block = size;
   if (mode === 'columns') block = Math.min(size, step);
+  else if (crossing >= 0) block = Math.min(size, 16);
   else if (mode === 'map' && rows < sliceUnits) {
     const wanted = Math.ceil(size / Math.ceil(sliceUnits / rows));
     block = Math.min(size, Math.max(256, Math.ceil(wanted / step) * step));
@@ -201,22 +210,30 @@ function planNest(kernel: Kernel, slice: Nest['slice'], like?: Nest): Nest {
   const blocks = mode === 'rows' ? 1 : Math.ceil(size / block);
   const total = product(kernel.domain) * (slice ? 1 / kernel.domain[0] : 1);
   return {
-    kernel, analysis, mode, vector, rowDims, reduceDims, unroll, block, units: rows * blocks, slice,
+    kernel, analysis, mode, vector, rowDims, crossing: crossing < 0 ? -1 : rowDims[crossing], reduceDims, unroll, block, units: rows * blocks, slice,
     cost: (total / 4) * (turnCost + 2) + rows * blocks * 20,
   };
+}
+
+/** Is some access contiguous along `d` but far apart along `vector`? */
+function crosses(kernel: Kernel, analysis: Analysis, vector: number, d: number): boolean {
+  if (kernel.domain[d] < 8 || kernel.domain[vector] < 8) return false;
+  return bodyAccesses(kernel, analysis).some((a) => Math.abs(a.strides[d]) === 1 && Math.abs(a.strides[vector]) >= 16);
 }
 
 /** Whether and how a reduction is sliced: by sizes alone, so that results don't depend on the thread count. */
 function slices(nest: Nest): { dim: number; chunk: number; count: number } | null {
   const { kernel } = nest;
-  if (nest.mode === 'map' || nest.units > sliceUnits / 4) return null;
   const work = product(kernel.domain);
-  if (work < sliceWork) return null;
+  if (nest.mode === 'map' || work < sliceWork) return null;
   let dim = kernel.outerDims;
   for (let d = dim; d < kernel.domain.length; d++) if (kernel.domain[d] > kernel.domain[dim]) dim = d;
   const size = kernel.domain[dim];
   const step = dim === nest.vector ? 4 * nest.unroll : 1;
-  const wanted = Math.min(Math.floor(sliceUnits / nest.units), Math.ceil(work / 8192));
+  let wanted = Math.min(Math.floor(sliceUnits / nest.units), Math.ceil(work / 8192));
+  // All columns of a few rows, before the next rows: a slice stays in the caches and page tables, where a whole column would not.
+  if (nest.mode === 'columns' && nest.units > 1) wanted = Math.max(wanted, Math.floor(size / sliceRows));
+  if (wanted < 2) return null;
   const chunk = Math.ceil(size / wanted / step) * step;
   const count = Math.ceil(size / chunk);
   return count < 2 ? null : { dim, chunk, count };

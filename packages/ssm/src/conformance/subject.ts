@@ -1,0 +1,142 @@
+import { Module } from '@mamba-ts/nn';
+import { type Device, RandomGenerator, realize, scope, Tensor, tensor, variable } from '@mamba-ts/tensor';
+import { randomSource, randomValues } from '@mamba-ts/tensor/conformance';
+import { expect } from 'vitest';
+import type { LayerState, SequenceLayer } from '../sequence-layer';
+
+export type TestedLayer = Module & SequenceLayer;
+/** Makes the layer under test, initialised from `random` and on its device. */
+export type LayerFactory = (random: RandomGenerator) => TestedLayer;
+
+/** A state on the host: what a checkpoint of it would hold. */
+export type SavedState = Readonly<Record<string, { readonly shape: readonly number[]; readonly values: ArrayLike<number> }>>;
+
+/** One layer on one device, with random inputs; every run gives its memory back. */
+export class Subject {
+  readonly layer: TestedLayer;
+  private readonly random: () => number;
+
+  constructor(
+    readonly device: Device,
+    factory: LayerFactory,
+    /** Largest relative error that counts as equal. */
+    readonly tolerance: number,
+    seed = 1,
+  ) {
+    const generator = new RandomGenerator(seed, device);
+    try {
+      this.layer = factory(generator);
+    } finally {
+      generator.dispose();
+    }
+    this.random = randomSource(seed);
+  }
+
+  get dModel(): number {
+    return this.layer.dModel;
+  }
+
+  uniform(): number {
+    return this.random();
+  }
+
+  /** Random numbers as a tensor: call it inside `run`. */
+  values(...shape: readonly number[]): Tensor {
+    return this.upload(shape, randomValues(this.random, shape.reduce((a, b) => a * b, 1), -1.5, 1.5));
+  }
+
+  upload(shape: readonly number[], values: ArrayLike<number>): Tensor {
+    return tensor(Float64Array.from(values), { shape, device: this.device });
+  }
+
+  /** The tensors that `body` returns, computed in one program. */
+  async run(body: () => Tensor | readonly Tensor[]): Promise<Float64Array[]> {
+    const results = scope(() => {
+      const made = body();
+      // A sum keeps the result apart from tensors that outlive the scope.
+      const list = (made instanceof Tensor ? [made] : made).map((t) => t.add(0));
+      realize(...list);
+      return list;
+    });
+    const values: Float64Array[] = [];
+    for (const t of results) {
+      values.push(Float64Array.from(await t.data()));
+      t.dispose();
+    }
+    return values;
+  }
+
+  /** Runs `body` and expects its two tensors to agree. */
+  async expectEqual(what: string, body: () => readonly [actual: Tensor, expected: Tensor], tolerance = this.tolerance): Promise<void> {
+    const [actual, expected] = await this.run(body);
+    expectClose(what, actual, expected, tolerance);
+  }
+
+  /** forward by repeated `step`; the outputs (batch, length, dModel) and the last state. */
+  steps(x: Tensor, state: LayerState, gate?: Tensor): [Tensor[], LayerState] {
+    const outputs: Tensor[] = [];
+    for (let t = 0; t < x.shape[1]; t++) {
+      const at = (v: Tensor): Tensor => v.slice(1, t, t + 1).squeeze(1);
+      const [y, next] = this.layer.step(at(x), state, gate ? { gate: at(gate) } : {});
+      outputs.push(y.unsqueeze(1));
+      state = next;
+    }
+    return [outputs, state];
+  }
+
+  /** Fails if `body` leaves buffers or bytes behind. */
+  async keepsMemory(body: () => Promise<void>): Promise<void> {
+    const before = this.device.memory();
+    await body();
+    const after = this.device.memory();
+    expect({ buffers: after.buffers, bytes: after.bytes }, 'device memory after the test').toEqual({ buffers: before.buffers, bytes: before.bytes });
+  }
+
+  async saveState(make: () => LayerState): Promise<SavedState> {
+    let shapes: [string, readonly number[]][] = [];
+    const values = await this.run(() => {
+      const state = make();
+      shapes = Object.entries(state).map(([name, t]) => [name, t.shape]);
+      return Object.values(state);
+    });
+    return Object.fromEntries(shapes.map(([name, shape], i) => [name, { shape, values: Array.from(values[i]) }]));
+  }
+
+  restoreState(saved: SavedState): LayerState {
+    return Object.fromEntries(Object.entries(saved).map(([name, { shape, values }]) => [name, this.upload(shape, values)]));
+  }
+
+  /** Parameters of this layer, by path. */
+  async parameterValues(): Promise<Map<string, Float64Array>> {
+    const values = new Map<string, Float64Array>();
+    for (const [path, v] of this.layer.stateDict()) values.set(path, Float64Array.from(await v.data()));
+    return values;
+  }
+
+  setParameters(values: ReadonlyMap<string, Float64Array>): void {
+    for (const [path, v] of this.layer.stateDict()) v.write(values.get(path) as Float64Array);
+  }
+
+  dispose(): void {
+    this.layer.dispose();
+  }
+
+  /** A variable that starts with random numbers. */
+  variable(...shape: readonly number[]): ReturnType<typeof variable> {
+    const initial = this.values(...shape);
+    const v = variable(initial);
+    initial.dispose();
+    return v;
+  }
+}
+
+/** max |actual − expected| <= tolerance · max |expected| (at least 1e-3 of it counts), and nothing is NaN. */
+export function expectClose(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(actual.length, `${what}: number of values`).toBe(expected.length);
+  let size = 1e-3;
+  for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]) / size;
+    if (!(error <= tolerance)) expect.fail(`${what}: value ${i} is ${actual[i]}, expected ${expected[i]} to ${tolerance} of ${size}`);
+  }
+}
