@@ -96,7 +96,7 @@ function workBytes(shape: ScanShape, kernel: ScanKernel): number {
   const columns = shape.dState * stateWidth(shape);
   const tileBytes = tile * block * 4;
   const panels = block * columns * 4;
-  const forward = 3 * tileBytes + 4 * panels;
+  const forward = 3 * tileBytes + 4 * panels + 2 * block * 4;
   if (kernel !== 'backward') return forward;
   const sums = Math.ceil(columns / 4) * tile * 64;
   const blocks = taskChannels(shape) / block;

@@ -23,9 +23,8 @@ describe('S4D', () => {
   });
 
   const build = (config: S4DConfig, parameters: Record<string, number[]> = {}): S4D => {
-    const random = new RandomGenerator(3, device);
+    using random = new RandomGenerator(3, device);
     const layer = new S4D(config, random);
-    random.dispose();
     const found = layer.stateDict();
     for (const [path, v] of Object.entries(parameters)) found.get(path)?.write(Float64Array.from(v));
     return layer;

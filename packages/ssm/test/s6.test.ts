@@ -38,9 +38,8 @@ describe('S6', () => {
   });
 
   const build = (config: S6Config, parameters: Record<string, number[]> = {}): S6 => {
-    const random = new RandomGenerator(3, device);
+    using random = new RandomGenerator(3, device);
     const layer = new S6(config, random);
-    random.dispose();
     for (const [path, v] of Object.entries(parameters)) layer.stateDict().get(path)?.write(Float64Array.from(v));
     return layer;
   };

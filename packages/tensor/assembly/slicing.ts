@@ -4,6 +4,11 @@
 @inline export function field(params: usize, index: i32): i32 { return load<i32>(params + (<usize>index << 2)); }
 /** The same as an address or a byte distance. */
 @inline export function address(params: usize, index: i32): usize { return <usize>load<u32>(params + (<usize>index << 2)); }
+/** An optional array's part at a byte offset, 0 where the array is absent. */
+@inline export function optional(params: usize, index: i32, offset: usize): usize {
+  const at = address(params, index);
+  return at == 0 ? at : at + offset;
+}
 
 /** First of `count` items that slice `part` of `parts` takes; it takes those below sliceBegin(count, part + 1, parts). */
 @inline export function sliceBegin(count: i32, part: i32, parts: i32): i32 {

@@ -29,7 +29,7 @@ export function loadLanes(at: usize, lanes: i32): v128 {
 }
 
 /** Writes the first 1 to 4 lanes. */
-export function storeLanes(at: usize, value: v128, lanes: i32): void {
+@inline export function storeLanes(at: usize, value: v128, lanes: i32): void {
   if (lanes >= 4) { v128.store(at, value); return; }
   if (lanes == 1) { v128.store32_lane(at, value, 0); return; }
   v128.store64_lane(at, value, 0);

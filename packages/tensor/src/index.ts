@@ -14,6 +14,7 @@ export { type CompiledStep, compile } from './compile/compile';
 export type { ProgramReport, StepReport } from './compile/explain';
 export type { StepResult } from './compile/step-result';
 export { scope } from './scope';
+export { reportLeaks } from './leaks';
 export { realize } from './realize-tensors';
 export { nodesCreated } from './graph/node';
 export { cpu, type CpuOptions } from './cpu';

@@ -7,6 +7,7 @@ import type { Node } from './graph/node';
 import * as routines from './graph/routine-nodes';
 import { realizeNodes } from './realize';
 import { checkShape, formatShape, normalizeAxis, sizeOf, type Shape } from './shape';
+import { unwatch, watch } from './leaks';
 import { register, unregister } from './scope';
 import { forbidInTrace } from './trace';
 
@@ -27,6 +28,7 @@ export class Tensor {
     this.current = node;
     node.retain();
     register(this);
+    watch(this, node);
   }
 
   /** @internal The graph node. */
@@ -94,6 +96,7 @@ export class Tensor {
     if (this.disposed) return;
     this.disposed = true;
     unregister(this);
+    unwatch(this);
     this.current.release();
   }
 

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ParityOptions, type Result, unusable } from './family';
 import { families } from './registry';
@@ -19,17 +19,17 @@ const isDocumentation = (file: string): boolean => /\.(md|txt)$/i.test(file) || 
  * @throws when `folder` cannot be read.
  */
 export async function* checkFolder(folder: string, options: ParityOptions): AsyncIterable<Row> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (isDocumentation(entry.name)) continue;
-    const family = families.find(({ name }) => name === entry.name);
-    if (family === undefined || !entry.isDirectory()) {
-      yield { family: entry.name, result: unusable('', 'no family of this name is known') };
+  for (const entry of (await readdir(folder)).toSorted()) {
+    if (isDocumentation(entry)) continue;
+    const path = join(folder, entry);
+    const family = families.find(({ name }) => name === entry);
+    if (family === undefined || !(await stat(path)).isDirectory()) {
+      yield { family: entry, result: unusable('', 'no family of this name is known') };
       continue;
     }
     let cases = 0;
     try {
-      for await (const result of family.check(join(folder, entry.name), options)) {
+      for await (const result of family.check(path, options)) {
         cases++;
         yield { family: family.name, result };
       }

@@ -1,6 +1,6 @@
 import { compile } from '@mamba-ts/tensor';
 import { measure } from '../measure';
-import { type CpuBenchmark, operand } from './suite';
+import { type CpuBenchmark, operand } from './benchmark';
 
 /** Square float32 products. */
 export const matmulBenchmarks: readonly CpuBenchmark[] = [256, 512, 1024].map((n) => ({

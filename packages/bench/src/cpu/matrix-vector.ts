@@ -1,6 +1,6 @@
 import { compile } from '@mamba-ts/tensor';
 import { measure } from '../measure';
-import { type CpuBenchmark, operand } from './suite';
+import { type CpuBenchmark, operand } from './benchmark';
 
 const [rows, columns] = [50280, 768];
 

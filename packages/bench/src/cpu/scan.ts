@@ -1,7 +1,7 @@
 import { compile, grad, selectiveScan, type Variable } from '@mamba-ts/tensor';
 import { measure } from '../measure';
 import type { Measurement } from '../results';
-import { type CpuBenchmark, operand } from './suite';
+import { type CpuBenchmark, operand } from './benchmark';
 
 const [length, channels, dState] = [2048, 1536, 16];
 

@@ -1,26 +1,12 @@
-import { cpu, type Device, scope, setDefaultDevice, tensor, type Variable, variable } from '@mamba-ts/tensor';
+import { cpu, setDefaultDevice } from '@mamba-ts/tensor';
 import type { Measurement } from '../results';
+import type { CpuBenchmark } from './benchmark';
 import { matmulBenchmarks } from './matmul';
 import { matrixVectorBenchmarks } from './matrix-vector';
 import { scanBenchmarks } from './scan';
 import { trainingStepBenchmarks } from './training-step';
 
-export interface CpuBenchmark {
-  readonly name: string;
-  readonly run: (device: Device, threads: number) => Measurement[] | Promise<Measurement[]>;
-}
-
 const benchmarks: readonly CpuBenchmark[] = [...matmulBenchmarks, ...matrixVectorBenchmarks, ...scanBenchmarks, ...trainingStepBenchmarks];
-
-/** A variable of seeded uniform values in [low, high): what an operand of a benchmark is. */
-export function operand(shape: readonly number[], low = -1, high = 1): Variable {
-  let s = 12345;
-  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
-    s = (Math.imul(s, 1664525) + 1013904223) | 0;
-    return low + ((high - low) * (s >>> 8)) / 2 ** 24;
-  });
-  return scope(() => variable(tensor(values, { shape })));
-}
 
 /** Runs everything whose name contains `filter`, on one thread and on `threads`. */
 export async function runCpuSuite(filter: string, threads: number, onResult: (m: Measurement) => void): Promise<{ device: string; measurements: Measurement[] }> {

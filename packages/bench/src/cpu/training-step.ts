@@ -2,7 +2,7 @@ import { LanguageModel } from '@mamba-ts/models';
 import { AdamW, clipGradientNorm } from '@mamba-ts/nn';
 import { compile, type Device, grad, nodesCreated, RandomGenerator, scope, tensor, type Variable, variable } from '@mamba-ts/tensor';
 import { measure } from '../measure';
-import type { CpuBenchmark } from './suite';
+import type { CpuBenchmark } from './benchmark';
 
 const [batch, length, vocabulary] = [8, 256, 256];
 

@@ -80,7 +80,7 @@ function wordsOf(values: Float32Array): Uint32Array {
 }
 
 /**
- * `encodeSmallFloat` to BF16 for float32, by the bits, a hundred times faster: bfloat16 is the upper half of float32, so
+ * `encodeSmallFloat` to BF16 for float32, by the bits, which is far faster: bfloat16 is the upper half of float32, so
  * add half a unit (less one where the code is even) and cut.
  */
 export function bfloat16Codes(values: Float32Array): Uint16Array {

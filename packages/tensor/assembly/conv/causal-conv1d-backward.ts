@@ -1,5 +1,5 @@
 import { madd, loadLanes, storeLanes, zero } from '../vector';
-import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
+import { address, field, optional, sliceBegin, ceilDiv, useful } from '../slicing';
 import { anyReset, reachBack, transposeWeights } from './taps';
 
 /** Multiply-adds that pay for one more thread. */
@@ -93,7 +93,7 @@ function gradientOfInput(params: usize, weights: usize, b: i32, s: i32, end: i32
   const gradY = address(params, 0) + <usize>(b * length) * line;
   const gradX = address(params, 5) + <usize>(b * length) * line;
   const gradInitial = address(params, 8) + <usize>(b * (width - 1)) * line;
-  const resets = address(params, 4) == 0 ? 0 : address(params, 4) + (<usize>(b * length) << 2);
+  const resets = optional(params, 4, (<usize>(b * length) << 2));
   const whole = channels & ~3;
   for (; s < min(end, 0); s++) {
     const target = gradInitial + <usize>(width - 1 + s) * line;
@@ -168,8 +168,8 @@ function addWeightGradients(params: usize, sums: usize, b: i32, t: i32, end: i32
   const line = <usize>channels << 2, next = <usize>((channels + 3) & ~3) << 2;
   const gradY = address(params, 0) + <usize>(b * length) * line;
   const x = address(params, 1) + <usize>(b * length) * line;
-  const initial = address(params, 3) == 0 ? 0 : address(params, 3) + <usize>(b * (width - 1)) * line;
-  const resets = address(params, 4) == 0 ? 0 : address(params, 4) + (<usize>(b * length) << 2);
+  const initial = optional(params, 3, <usize>(b * (width - 1)) * line);
+  const resets = optional(params, 4, (<usize>(b * length) << 2));
   const biasSums = sums + <usize>width * next;
   const first = t - (width - 1);
   const whole = first >= 0 && !anyReset(resets, first + 1, end) ? channels & ~3 : 0;

@@ -1,5 +1,5 @@
 import { madd, loadLanes, storeLanes, zero } from '../vector';
-import { address, field, sliceBegin, useful } from '../slicing';
+import { address, field, optional, sliceBegin, useful } from '../slicing';
 import { anyReset, reachBack, transposeWeights } from './taps';
 
 /** Multiply-adds that pay for one more thread. */
@@ -35,8 +35,8 @@ function convolveSequence(params: usize, weights: usize, b: i32, t: i32, end: i3
   const x = address(params, 0) + <usize>(b * length) * line;
   const y = address(params, 5) + <usize>(b * length) * line;
   const bias = address(params, 2);
-  const initial = address(params, 3) == 0 ? 0 : address(params, 3) + <usize>(b * (width - 1)) * line;
-  const resets = address(params, 4) == 0 ? 0 : address(params, 4) + (<usize>(b * length) << 2);
+  const initial = optional(params, 3, <usize>(b * (width - 1)) * line);
+  const resets = optional(params, 4, (<usize>(b * length) << 2));
   const whole = channels & ~3;
   while (t < end) {
     const first = t - (width - 1);

@@ -174,7 +174,7 @@ class NestPrinter {
   }
 
   private columnUnit(range: Range): void {
-    const { fn, nest } = this;
+    const { nest } = this;
     const ranges = nest.reduceDims.map((d) => this.reducedRange(d));
     this.strips(range, (strip) => {
       this.enter(this.vectorLevel, strip);

@@ -46,7 +46,7 @@ const sliceWork = 32768;
 /** … into this many units at most: enough for any thread count, and few partials. */
 const sliceUnits = 64;
 /** Rows of one slice when columns are reduced. */
-const sliceRows = 256;
+const sliceRows = 16;
 
 /** @param partialsBuffer buffer number that the nests' kernels give to the partial results */
 export function planKernel(kernel: Kernel, partialsBuffer: number): KernelPlan {

@@ -1,51 +1,51 @@
-import type { RefArray, ReferenceRoutine } from '../array';
+import type { ReferenceRoutine } from '../array';
 
-/**
- * Calls `visit(out, input, fromInitial, weight)` for every tap of every output: flat positions of y, of x (or of `initial`) and of the weight.
- * A tap never reaches across a reset.
- */
-function forEachTap(
-  x: RefArray,
-  weight: RefArray,
-  initial: RefArray | null,
-  resets: RefArray | null,
-  visit: (out: number, input: number, fromInitial: boolean, weight: number) => void,
-): void {
-  const [batch, length, channels] = x.shape;
-  const width = weight.shape[1];
-  for (let b = 0; b < batch; b++) {
-    let start = Number.NEGATIVE_INFINITY;
-    for (let t = 0; t < length; t++) {
-      if (resets && resets.data[b * length + t] !== 0) start = t;
-      for (let j = 0; j < width; j++) {
-        const from = t - (width - 1) + j;
-        if (from < start || (from < 0 && !initial)) continue;
-        for (let c = 0; c < channels; c++) {
-          const input = from >= 0 ? (b * length + from) * channels + c : (b * (width - 1) + from + width - 1) * channels + c;
-          visit((b * length + t) * channels + c, input, from < 0, c * width + j);
-        }
-      }
-    }
+/** Calls `visit` for every tap that y_t sees: weight column j, and the step it lies on (negative: `initial`). */
+function forEachTap(width: number, t: number, resets: ArrayLike<number> | undefined, row: number, visit: (j: number, step: number) => void): void {
+  for (let d = 0; d < width; d++) {
+    // Going back over a step that is reset is forbidden.
+    if (d > 0 && resets && t - d + 1 >= 0 && resets[row + t - d + 1] !== 0) return;
+    visit(width - 1 - d, t - d);
   }
 }
 
-/** y_t = bias + Σ_j weight_j x_{t-(width-1)+j} */
-export const causalConv1d: ReferenceRoutine = (inputs, [y]) => {
-  const [x, weight, bias, initial, resets] = inputs;
-  const channels = (x as RefArray).shape[2];
-  if (bias) for (let i = 0; i < y.data.length; i++) y.data[i] = bias.data[i % channels];
-  forEachTap(x as RefArray, weight as RefArray, initial, resets, (out, input, fromInitial, w) => {
-    y.data[out] += (weight as RefArray).data[w] * (fromInitial ? (initial as RefArray) : (x as RefArray)).data[input];
-  });
+/** Inputs x, weight, bias, initial, resets; output y. */
+export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets], [y]) => {
+  if (!x || !weight) throw new TypeError('causalConv1d: x and weight are required');
+  const [batch, length, channels] = x.shape;
+  const width = weight.shape[1];
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < length; t++) {
+      for (let c = 0; c < channels; c++) {
+        let sum = bias ? bias.data[c] : 0;
+        forEachTap(width, t, resets?.data, b * length, (j, step) => {
+          if (step >= 0) sum += weight.data[c * width + j] * x.data[(b * length + step) * channels + c];
+          else if (initial) sum += weight.data[c * width + j] * initial.data[(b * (width - 1) + width - 1 + step) * channels + c];
+        });
+        y.data[(b * length + t) * channels + c] = sum;
+      }
+    }
+  }
 };
 
-export const causalConv1dBackward: ReferenceRoutine = (inputs, [gradX, gradWeight, gradBias, gradInitial]) => {
-  const [gradY, x, weight, initial, resets] = inputs;
-  const g = (gradY as RefArray).data;
-  const channels = (x as RefArray).shape[2];
-  for (let i = 0; i < g.length; i++) gradBias.data[i % channels] += g[i];
-  forEachTap(x as RefArray, weight as RefArray, initial, resets, (out, input, fromInitial, w) => {
-    (fromInitial ? gradInitial : gradX).data[input] += (weight as RefArray).data[w] * g[out];
-    gradWeight.data[w] += (fromInitial ? (initial as RefArray) : (x as RefArray)).data[input] * g[out];
-  });
+/** Inputs gradY, x, weight, initial, resets; outputs the gradients of x, weight, bias and initial. */
+export const causalConv1dBackward: ReferenceRoutine = ([gradY, x, weight, initial, resets], [gradX, gradWeight, gradBias, gradInitial]) => {
+  if (!gradY || !x || !weight) throw new TypeError('causalConv1dBackward: gradY, x and weight are required');
+  const [batch, length, channels] = x.shape;
+  const width = weight.shape[1];
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < length; t++) {
+      for (let c = 0; c < channels; c++) {
+        const g = gradY.data[(b * length + t) * channels + c];
+        gradBias.data[c] += g;
+        forEachTap(width, t, resets?.data, b * length, (j, step) => {
+          const from = step >= 0 ? x : initial;
+          if (!from) return;
+          const at = step >= 0 ? (b * length + step) * channels + c : (b * (width - 1) + width - 1 + step) * channels + c;
+          gradWeight.data[c * width + j] += g * from.data[at];
+          (step >= 0 ? gradX : gradInitial).data[at] += g * weight.data[c * width + j];
+        });
+      }
+    }
+  }
 };
