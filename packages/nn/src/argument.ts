@@ -10,7 +10,13 @@ export function checkInteger(where: string, name: string, value: number, least: 
 }
 
 /** A finite number in [least, below); any by default. */
-export function checkNumber(where: string, name: string, value: number, least: number = -Infinity, below: number = Infinity): number {
+export function checkNumber(
+  where: string,
+  name: string,
+  value: number,
+  least: number = -Infinity,
+  below: number = Infinity,
+): number {
   if (!(typeof value === 'number' && Number.isFinite(value) && value >= least && value < below)) {
     const range = below < Infinity ? ` in [${least}, ${below})` : least > -Infinity ? ` >= ${least}` : '';
     throw new OutOfRangeError(`${where}: ${name} is ${String(value)}, expected a finite number${range}`);

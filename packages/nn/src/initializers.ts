@@ -21,14 +21,17 @@ export function constant(value: number): Initializer {
 }
 
 /**
- * U(±1/√fanIn): what PyTorch gives the weights of Linear and Conv1d. The default `fanIn` is the number of weights that meet in one output, all
- * axes but the first: (outputs, inputs) or (channels, inputs per group, width).
+ * U(±1/√fanIn): what PyTorch gives the weights of Linear and Conv1d. The default `fanIn` is the number of weights that
+ * meet in one output, all axes but the first: (outputs, inputs) or (channels, inputs per group, width).
  */
 export function uniformFanIn(fanIn?: number): Initializer {
   return kaimingUniform({ fanIn });
 }
 
-/** U(±√(6 / ((1 + a²)·fanIn))) (He et al. 2015, for a leaky ReLU of slope a). PyTorch calls it with a = √5, which is U(±1/√fanIn). */
+/**
+ * U(±√(6 / ((1 + a²)·fanIn))) (He et al. 2015, for a leaky ReLU of slope a). PyTorch calls it with a = √5, which is
+ * U(±1/√fanIn).
+ */
 export function kaimingUniform(options: { a?: number; fanIn?: number } = {}): Initializer {
   const { a = Math.sqrt(5), fanIn } = options;
   checkNumber('initializers.kaimingUniform', 'a', a);
@@ -39,7 +42,9 @@ export function kaimingUniform(options: { a?: number; fanIn?: number } = {}): In
   };
 }
 
-/** Another initializer's values times `factor`, e.g. 1/√nLayer for the projections that write into a residual stream. */
+/**
+ * Another initializer's values times `factor`, e.g. 1/√nLayer for the projections that write into a residual stream.
+ */
 export function scaled(initializer: Initializer, factor: number): Initializer {
   checkNumber('initializers.scaled', 'factor', factor);
   return (shape, random) => initializer(shape, random).mul(factor);

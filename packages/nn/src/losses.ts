@@ -2,7 +2,8 @@ import { crossEntropy, type Tensor } from '@mamba-ts/tensor';
 import { checkNumber } from './argument';
 
 /**
- * Mean of −log softmax(logits)[target], in nats, over the rows whose target is not `ignoreIndex`; 0 if there is none (PyTorch gives NaN).
+ * Mean of −log softmax(logits)[target], in nats, over the rows whose target is not `ignoreIndex`; 0 if there is none
+ * (PyTorch gives NaN).
  *
  * @param logits (…, classes)
  * @param targets int32 (…)

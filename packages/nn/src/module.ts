@@ -2,8 +2,9 @@ import { TensorError, Variable } from '@mamba-ts/tensor';
 import { metadataOf } from './parameter';
 
 /**
- * A part of a model: variables, other modules and lists of modules in its fields are found by name, so that a parameter's path is the path of
- * fields, `layers.0.mixer.A_log`: fields that hold parameters are named as in the public checkpoints.
+ * A part of a model: variables, other modules and lists of modules in its fields are found by name, so that a
+ * parameter's path is the path of fields, `layers.0.mixer.A_log`: fields that hold parameters are named as in the
+ * public checkpoints.
  */
 export abstract class Module {
   /** Fields whose module's parameters appear at this level: `mixer.ssm.A_log` becomes `mixer.A_log`. */
@@ -65,7 +66,10 @@ export abstract class Module {
     for (const [name, value] of Object.entries(this)) {
       if (!(value instanceof Variable)) continue;
       const path = prefix + name;
-      if (found.has(path)) throw new TensorError(`stateDict: two variables have the path ${path} (is a field inlined beside its namesake?)`);
+      if (found.has(path))
+        throw new TensorError(
+          `stateDict: two variables have the path ${path} (is a field inlined beside its namesake?)`,
+        );
       found.set(path, value);
     }
     for (const [name, child] of this.children()) child.collect(name === '' ? prefix : `${prefix}${name}.`, found);

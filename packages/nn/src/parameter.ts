@@ -31,6 +31,6 @@ export function initialized(
   return scope(() => parameter(initializer(shape, random), metadata));
 }
 
-export function metadataOf(parameter: Variable): ParameterMetadata {
-  return parameter.metadata as ParameterMetadata;
+export function metadataOf(v: Variable): ParameterMetadata {
+  return v.metadata as ParameterMetadata;
 }

@@ -2,7 +2,8 @@ import { OutOfRangeError } from '@mamba-ts/tensor';
 import { checkInteger, checkNumber } from './argument';
 
 /**
- * Factor on the peak learning rate for update number `step`, counted from 0. A pure function: a resumed run asks for the step that it is at.
+ * Factor on the peak learning rate for update number `step`, counted from 0. A pure function: a resumed run asks for
+ * the step that it is at.
  */
 export type Schedule = (step: number) => number;
 
@@ -18,7 +19,10 @@ export function constant(factor = 1): Schedule {
   return () => factor;
 }
 
-/** 1/steps, 2/steps, …, 1, and 1 ever after: the first update already moves, update number steps − 1 is the first of full size. */
+/**
+ * 1/steps, 2/steps, …, 1, and 1 ever after: the first update already moves, update number steps − 1 is the first of
+ * full size.
+ */
 export function linearWarmup(steps: number): Schedule {
   checkInteger('schedules.linearWarmup', 'steps', steps, 0);
   return (step) => (step < steps ? (step + 1) / steps : 1);
@@ -44,7 +48,9 @@ export function sequence(...parts: readonly [...(readonly [steps: number, schedu
   const last = parts[parts.length - 1];
   const timed = parts.slice(0, -1) as readonly (readonly [number, Schedule])[];
   if (typeof last !== 'function') {
-    throw new OutOfRangeError('schedules.sequence: the last part has a number of steps, expected a schedule without end');
+    throw new OutOfRangeError(
+      'schedules.sequence: the last part has a number of steps, expected a schedule without end',
+    );
   }
   for (const [steps] of timed) checkInteger('schedules.sequence', 'steps', steps, 0);
   return (step) => {

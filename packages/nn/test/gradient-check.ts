@@ -7,7 +7,15 @@ const h = 1e-6;
 
 /** A float input whose gradient is checked as well. */
 export function input(shape: readonly number[], seed: number): Variable {
-  return parameter(tensor(fixedValues(shape.reduce((n, d) => n * d, 1), seed), { shape }));
+  return parameter(
+    tensor(
+      fixedValues(
+        shape.reduce((n, d) => n * d, 1),
+        seed,
+      ),
+      { shape },
+    ),
+  );
 }
 
 /**

@@ -38,7 +38,8 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
 
   const dtTile = work, inputTile = dtTile + TILE_BYTES, yTile = inputTile + TILE_BYTES, gTile = yTile + TILE_BYTES;
   const sumBTile = gTile + TILE_BYTES, sumATile = sumBTile + TILE_BYTES;
-  const kept = sumATile + TILE_BYTES;
+  const dtSlopeTile = sumATile + TILE_BYTES, gateSlopeTile = dtSlopeTile + TILE_BYTES;
+  const kept = gateSlopeTile + TILE_BYTES;
   const sumsB = kept + (2 * TILE + 1) * 32, sumsC = sumsB + sumBytes;
   // Per block: panels of A, of the adjoint, of dA, of B, dB, C and dC where constant; then dD and ddeltaBias.
   const perBlock = panels * 7 + <usize>(2 * BLOCK * 4);
@@ -65,7 +66,7 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
       const base = firstBlock + <usize>block * perBlock;
       const first = channel + block * BLOCK;
       const width = min(BLOCK, total - block * BLOCK);
-      prepareBackwardTile(p, b, t0, count, first, width, dtTile, inputTile, yTile, gTile, sumBTile, sumATile);
+      prepareBackwardTile(p, b, t0, count, first, width, dtTile, inputTile, yTile, gTile, sumBTile, sumATile, dtSlopeTile, gateSlopeTile);
       for (let v = 0, vectors = vectorsOf(width); v < vectors; v++) {
         const panel = base + <usize>v * panelBytes;
         for (let end = t0 + count; end > t0;) {
@@ -102,7 +103,8 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
         }
       }
       const sums = base + 7 * panels;
-      finishBackwardTile(p, b, t0, count, first, width, dtTile, yTile, gTile, sumBTile, sumATile, sums, sums + BLOCK * 4);
+      finishBackwardTile(p, b, t0, count, first, width, dtTile, yTile, gTile, sumBTile, sumATile, dtSlopeTile, gateSlopeTile,
+        sums, sums + BLOCK * 4);
     }
     const row = groupOffset(p, b, t0, group), perPart = groupOffset(p, params.batch(p), 0, 0);
     if (variableB && params.partialB(p) != 0) storeColumnSums(sumsB, params.partialB(p) + <usize>part * perPart + row, stride, count, columns);

@@ -3,7 +3,7 @@
 import * as params from './params';
 import { channelValues } from './panel';
 import { forwardBlocks, groupOffset, stateOffset } from './forward';
-import { LOG2_E, exp2, laneSums, loadLanes, madd, sigmoid, softplus, storeLanes } from './vector';
+import { LOG2_E, exp2, expOfMagnitude, laneSums, loadLanes, madd, silu, softplus, storeLanes } from './vector';
 
 /** Advances the states of one channel; returns C h, still spread over the lanes. */
 @inline function advanceChannel(dt: v128, input: v128, A: usize, B: usize, C: usize, from: usize, to: usize, bytes: usize): v128 {
@@ -21,7 +21,7 @@ import { LOG2_E, exp2, laneSums, loadLanes, madd, sigmoid, softplus, storeLanes 
 function updateVector(p: usize, b: i32, group: i32, channel: i32, lanes: i32): void {
   const at = <usize>(b * params.channels(p) + channel) << 2;
   let dt = f32x4.add(loadLanes(params.delta(p) + at, lanes), channelValues(params.deltaBias(p), channel, lanes));
-  if (params.deltaSoftplus(p)) dt = softplus(dt);
+  if (params.deltaSoftplus(p)) dt = softplus(dt, expOfMagnitude(dt));
   const x = loadLanes(params.u(p) + at, lanes);
   const input = f32x4.mul(dt, x);
   const bytes = <usize>params.dState(p) << 2;
@@ -47,10 +47,7 @@ function updateVector(p: usize, b: i32, group: i32, channel: i32, lanes: i32): v
       A + 3 * bytes, B + 3 * nextB, C + 3 * nextC, from + 3 * nextFrom, to + 3 * nextTo, bytes);
   }
   let y = madd(channelValues(params.D(p), channel, lanes), x, laneSums(y0, y1, y2, y3));
-  if (params.z(p) != 0) {
-    const z = loadLanes(params.z(p) + at, lanes);
-    y = f32x4.mul(y, f32x4.mul(z, sigmoid(z)));
-  }
+  if (params.z(p) != 0) y = f32x4.mul(y, silu(loadLanes(params.z(p) + at, lanes)));
   storeLanes(params.y(p) + at, y, lanes);
 }
 

@@ -3,7 +3,7 @@
 import * as params from './params';
 import { BLOCK, TILE } from './params';
 import { channelValues } from './panel';
-import { loadLanes, madd, sigmoid, softplus, storeLanes } from './vector';
+import { expOfMagnitude, loadLanes, silu, softplus, storeLanes } from './vector';
 
 /** Bytes of one vector's part of a tile, and of a whole tile. */
 @inline export const VECTOR_TILE: usize = 1024;
@@ -17,7 +17,11 @@ import { loadLanes, madd, sigmoid, softplus, storeLanes } from './vector';
   return (<usize>(b * params.length(p) + t) * <usize>params.channels(p) + <usize>channel) << 2;
 }
 
-@inline function load4(at: usize, lanes: i32): v128 { return lanes == 4 ? v128.load(at) : loadLanes(at, lanes); }
+@inline export function load4(at: usize, lanes: i32): v128 { return lanes == 4 ? v128.load(at) : loadLanes(at, lanes); }
+@inline export function store4(at: usize, value: v128, lanes: i32): void {
+  if (lanes == 4) v128.store(at, value);
+  else storeLanes(at, value, lanes);
+}
 
 /**
  * dt = [softplus](delta + deltaBias), input = dt u, y = D u * skipScale for `count` steps of `width` channels from
@@ -39,7 +43,7 @@ export function prepareTile(
     let at = <usize>v * VECTOR_TILE;
     for (let t = 0; t < count; t++, row += stride, at += 16) {
       let dt = f32x4.add(load4(deltas + row, lanes), bias);
-      if (smooth) dt = softplus(dt);
+      if (smooth) dt = softplus(dt, expOfMagnitude(dt));
       const x = load4(inputs + row, lanes);
       v128.store(dtTile + at, dt);
       v128.store(inputTile + at, f32x4.mul(dt, x));
@@ -61,12 +65,8 @@ export function finishTile(p: usize, b: i32, t0: i32, count: i32, channel: i32, 
     let at = yTile + <usize>v * VECTOR_TILE;
     for (let t = 0; t < count; t++, row += stride, at += 16) {
       let y = f32x4.mul(v128.load(at), scale);
-      if (gated) {
-        const z = load4(gates + row, lanes);
-        y = f32x4.mul(y, f32x4.mul(z, sigmoid(z)));
-      }
-      if (lanes == 4) v128.store(outputs + row, y);
-      else storeLanes(outputs + row, y, lanes);
+      if (gated) y = f32x4.mul(y, silu(load4(gates + row, lanes)));
+      store4(outputs + row, y, lanes);
     }
   }
 }

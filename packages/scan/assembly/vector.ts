@@ -82,9 +82,11 @@ const TABLE: usize = memory.data<f32>([
   return v128.and(e, f32x4.ge(x, least));
 }
 
+/** e^-|x|, which softplus and sigmoid of x share. */
+@inline export function expOfMagnitude(x: v128): v128 { return expNonPositive(f32x4.neg(f32x4.abs(x))); }
+
 /** log(1 + e^x) = max(x, 0) + log1p(e^-|x|); equals x from about 17 on, so the contract's identity above 20 holds. */
-@inline export function softplus(x: v128): v128 {
-  const e = expNonPositive(f32x4.neg(f32x4.abs(x)));
+@inline export function softplus(x: v128, e: v128): v128 {
   const s = f32x4.div(e, f32x4.add(e, v128.load(TABLE, 208)));
   const q = f32x4.mul(s, s);
   let p = madd(v128.load(TABLE, 272), q, v128.load(TABLE, 256));
@@ -94,12 +96,14 @@ const TABLE: usize = memory.data<f32>([
   return madd(p, s, f32x4.pmax(x, zero()));
 }
 
-/** 1 / (1 + e^-x). */
-@inline export function sigmoid(x: v128): v128 {
-  const e = expNonPositive(f32x4.neg(f32x4.abs(x)));
+/** 1 / (1 + e^-x), the derivative of softplus. */
+@inline export function sigmoid(x: v128, e: v128): v128 {
   const numerator = v128.bitselect(e, one(), f32x4.lt(x, zero()));
   return f32x4.div(numerator, f32x4.add(one(), e));
 }
+
+/** x / (1 + e^-x). */
+@inline export function silu(x: v128): v128 { return f32x4.mul(x, sigmoid(x, expOfMagnitude(x))); }
 
 /** Quarter turns: x rounded to an integer, as low bits. */
 @inline export function quarterTurns(x: v128): v128 { return f32x4.add(x, v128.load(TABLE, 32)); }

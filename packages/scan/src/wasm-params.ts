@@ -94,13 +94,13 @@ function taskChannels(shape: ScanShape): number {
 /** Work area of one thread; the layouts are those at the heads of forwardBlock and backwardTask in assembly/. */
 function workBytes(shape: ScanShape, kernel: ScanKernel): number {
   const columns = shape.dState * stateWidth(shape);
-  const tileBytes = tile * block * 4;
+  const tileBytes = tile * block * 4 + 64;
   const panels = block * columns * 4;
-  const forward = 3 * tileBytes + 4 * panels + 2 * block * 4;
+  const forward = 3 * tileBytes + 4 * panels;
   if (kernel !== 'backward') return forward;
-  const sums = Math.ceil(columns / 4) * tile * 64;
+  const sums = Math.ceil(columns / 4) * tile * 64 + 64;
   const blocks = taskChannels(shape) / block;
-  const backward = 6 * tileBytes + (2 * tile + 1) * 32 + 2 * sums + blocks * (7 * panels + 2 * block * 4);
+  const backward = 8 * tileBytes + (2 * tile + 1) * 64 + 2 * sums + blocks * (7 * panels + 2 * block * 4);
   return align(Math.max(forward, backward));
 }
 

@@ -18,3 +18,10 @@ export function checkTimeSteps(layer: string, dtMin: number, dtMax: number): voi
   checkPositive(layer, 'dtMin', dtMin);
   if (!(dtMax >= dtMin && Number.isFinite(dtMax))) throw new OutOfRangeError(`${layer}: dtMax is ${dtMax}, expected a number >= dtMin (${dtMin})`);
 }
+
+/** Refuses settings that do not exist: a misspelt one would silently leave the default. */
+export function checkKeys(layer: string, config: object, known: Readonly<Record<string, true>>): void {
+  for (const key of Object.keys(config)) {
+    if (!Object.hasOwn(known, key)) throw new OutOfRangeError(`${layer}: ${key} is no setting, expected one of ${Object.keys(known).join(', ')}`);
+  }
+}

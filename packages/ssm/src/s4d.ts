@@ -1,6 +1,6 @@
 import { Module, parameter } from '@mamba-ts/nn';
 import { Complex, longConv, ones, OutOfRangeError, type RandomGenerator, scope, selectiveScan, silu, stateUpdate, type Tensor, tensor, type Variable, zeros } from '@mamba-ts/tensor';
-import { checkChoice, checkPositive, checkSize, checkTimeSteps } from './check-config';
+import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
 import { type Discretization, discretizations, discretize } from './discretization';
 import { s4dInits, type S4DInit, s4dModes } from './s4d-init';
 import type { SequenceLayer, SequenceOptions } from './sequence-layer';
@@ -24,6 +24,10 @@ export interface S4DConfig extends TimeStepRange {
   /** Peak learning rate of Δ, A and B; null for the optimiser's. Default 0.001; they get no weight decay. */
   readonly learningRate?: number | null;
 }
+
+const settings: Readonly<Record<keyof S4DConfig, true>> = {
+  dModel: true, dState: true, init: true, discretization: true, nSsm: true, bClip: true, learningRate: true, dtMin: true, dtMax: true,
+};
 
 export type S4DState = {
   /** (batch, dModel, modes, 2): one complex number a mode. */
@@ -110,6 +114,7 @@ export class S4D extends Module implements SequenceLayer<S4DState> {
   constructor(config: S4DConfig, random: RandomGenerator) {
     super();
     const { dModel, dState = 64, init = 'lin', discretization = 'zoh', nSsm = dModel, dtMin = 0.001, dtMax = 0.1 } = config;
+    checkKeys('S4D', config, settings);
     checkSize('S4D', 'dModel', dModel);
     checkSize('S4D', 'dState', dState);
     checkSize('S4D', 'nSsm', nSsm);

@@ -1,6 +1,6 @@
 import { Linear, Module, parameter } from '@mamba-ts/nn';
 import { Complex, full, OutOfRangeError, type RandomGenerator, scope, selectiveScan, stateUpdate, type Tensor, tensor, type Variable, zeros } from '@mamba-ts/tensor';
-import { checkChoice, checkPositive, checkSize, checkTimeSteps } from './check-config';
+import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
 import { s4dModes } from './s4d-init';
 import type { SequenceLayer, SequenceOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
@@ -204,7 +204,14 @@ function initialLogA(init: S6Init, shape: readonly number[], random: RandomGener
   }
 }
 
+const settings: Readonly<Record<keyof S6Config, true>> = {
+  dModel: true, dState: true, dtRank: true, selective: true, aInit: true, discretization: true, dtMin: true, dtMax: true, dtInitFloor: true, dtInit: true,
+  dtScale: true,
+};
+
 function checkConfig(config: S6Config): void {
+  checkKeys('S6', config, settings);
+  checkKeys('S6: selective', config.selective ?? {}, { delta: true, B: true, C: true });
   const { dModel, dState = 16, dtRank = 'auto', aInit = 's4d-real', discretization = 'euler', dtInit = 'random' } = config;
   checkSize('S6', 'dModel', dModel);
   checkSize('S6', 'dState', dState);

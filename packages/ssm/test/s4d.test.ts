@@ -23,8 +23,13 @@ describe('S4D', () => {
   });
 
   const build = (config: S4DConfig, parameters: Record<string, number[]> = {}): S4D => {
-    using random = new RandomGenerator(3, device);
-    const layer = new S4D(config, random);
+    const random = new RandomGenerator(3, device);
+    let layer: S4D;
+    try {
+      layer = new S4D(config, random);
+    } finally {
+      random.dispose();
+    }
     const found = layer.stateDict();
     for (const [path, v] of Object.entries(parameters)) found.get(path)?.write(Float64Array.from(v));
     return layer;

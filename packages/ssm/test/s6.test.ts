@@ -38,8 +38,13 @@ describe('S6', () => {
   });
 
   const build = (config: S6Config, parameters: Record<string, number[]> = {}): S6 => {
-    using random = new RandomGenerator(3, device);
-    const layer = new S6(config, random);
+    const random = new RandomGenerator(3, device);
+    let layer: S6;
+    try {
+      layer = new S6(config, random);
+    } finally {
+      random.dispose();
+    }
     for (const [path, v] of Object.entries(parameters)) layer.stateDict().get(path)?.write(Float64Array.from(v));
     return layer;
   };

@@ -8,3 +8,5 @@ export { crossEntropy } from './cross-entropy';
 export { argmax, cumsum, sort } from './order';
 export { causalConv1d } from './conv/causal-conv1d';
 export { causalConv1dBackward, causalConv1dReduce } from './conv/causal-conv1d-backward';
+export { longConvDirect, longConvDirectKernel } from './long-conv/direct';
+export { longConvTwiddles, longConvTransformed, longConvTransformedKernel } from './long-conv/transformed';

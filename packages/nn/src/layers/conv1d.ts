@@ -32,8 +32,9 @@ export interface Conv1dInput {
 }
 
 /**
- * Causal depthwise convolution over time, channel-last: y_t = bias + Σ_j weight_j · x_{t−(width−1)+j}, the short convolution of H3, Hyena and
- * Mamba. Parameters are laid out as PyTorch's `nn.Conv1d(channels, channels, width, groups=channels)`.
+ * Causal depthwise convolution over time, channel-last: y_t = bias + Σ_j weight_j · x_{t−(width−1)+j}, the short
+ * convolution of H3, Hyena and Mamba. Parameters are laid out as PyTorch's `nn.Conv1d(channels, channels, width,
+ * groups=channels)`.
  *
  * Its state between steps is the window of the last width − 1 samples, a value as every layer's state.
  */
@@ -119,7 +120,10 @@ export class Conv1d extends Module {
     const window = recent === keep ? x0 : concat([before, x0], 1);
     if (!resets || recent === 0) return window;
     // A sample of time t survives if no sequence starts in (t, length). What lies before x goes at any reset.
-    const starts = resets.slice(1, length - recent).notEqual(0).cast('float32');
+    const starts = resets
+      .slice(1, length - recent)
+      .notEqual(0)
+      .cast('float32');
     const after = cumsum(starts, 1, true);
     const own = after.slice(1, 1).pad(1, 0, 1);
     const all = recent === keep ? own : concat([after.slice(1, 0, 1).expand(batch, keep - recent), own], 1);

@@ -3,8 +3,9 @@ import { checkNumber } from '../argument';
 import { Module } from '../module';
 
 /**
- * While training, zeroes each element with probability `rate` and scales the others by 1/(1 − rate); else the identity. Whether it trains is
- * read when the function is called: a compiled step keeps what it was traced with, so compile evaluation as a function of its own.
+ * While training, zeroes each element with probability `rate` and scales the others by 1/(1 − rate); else the identity.
+ * Whether it trains is read when the function is called: a compiled step keeps what it was traced with, so compile
+ * evaluation as a function of its own.
  */
 export class Dropout extends Module {
   readonly rate: number;

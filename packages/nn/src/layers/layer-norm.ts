@@ -12,8 +12,9 @@ export interface LayerNormOptions {
 }
 
 /**
- * y = (x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016), in float32 whatever x is stored as. The variance is
- * the mean squared deviation, taken around the mean that was computed before: no cancellation.
+ * y = (x − mean) / √(variance + eps) · weight + bias over the last axis (Ba et al. 2016), in float32 whatever x is
+ * stored as. The variance is the mean squared deviation, taken around the mean that was computed before: no
+ * cancellation.
  */
 export class LayerNorm extends Module {
   /** (width), ones. */

@@ -1,4 +1,12 @@
-import { type Device, formatShape, ones, OutOfRangeError, ShapeError, type Tensor, type Variable } from '@mamba-ts/tensor';
+import {
+  type Device,
+  formatShape,
+  ones,
+  OutOfRangeError,
+  ShapeError,
+  type Tensor,
+  type Variable,
+} from '@mamba-ts/tensor';
 import { checkInteger, checkNumber } from '../argument';
 import { Module } from '../module';
 import { parameter } from '../parameter';
@@ -6,12 +14,17 @@ import { parameter } from '../parameter';
 export interface RMSNormOptions {
   /** Default 1e-5. */
   readonly eps?: number;
-  /** Statistics are taken over width / groups neighbouring channels at a time (Mamba-2's norm with tensor parallelism). Default 1. */
+  /**
+   * Statistics are taken over width / groups neighbouring channels at a time (Mamba-2's norm with tensor parallelism).
+   * Default 1.
+   */
   readonly groups?: number;
   readonly device?: Device;
 }
 
-/** y = x / √(mean(x²) + eps) · weight over the last axis (Zhang & Sennrich 2019), in float32 whatever x is stored as. */
+/**
+ * y = x / √(mean(x²) + eps) · weight over the last axis (Zhang & Sennrich 2019), in float32 whatever x is stored as.
+ */
 export class RMSNorm extends Module {
   /** (width), ones. */
   readonly weight: Variable;
@@ -38,7 +51,9 @@ export class RMSNorm extends Module {
     const wide = x.cast('float32');
     if (this.groups === 1) return this.normalized(wide).mul(this.weight);
     const grouped = wide.reshape(...x.shape.slice(0, -1), this.groups, width / this.groups);
-    return this.normalized(grouped).reshape(...x.shape).mul(this.weight);
+    return this.normalized(grouped)
+      .reshape(...x.shape)
+      .mul(this.weight);
   }
 
   private normalized(x: Tensor): Tensor {

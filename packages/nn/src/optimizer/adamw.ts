@@ -10,7 +10,7 @@ import {
   zeros,
 } from '@mamba-ts/tensor';
 import { checkNumber } from '../argument';
-import { parameter } from '../parameter';
+import { parameter as stateVariable } from '../parameter';
 import { type ParameterGroup, settleParameters, type TrainedParameter } from './parameter-groups';
 
 export interface AdamWOptions {
@@ -34,15 +34,15 @@ interface Slot extends TrainedParameter {
 }
 
 /**
- * Adam with decoupled weight decay (Loshchilov & Hutter 2019), with PyTorch's defaults. Update t of a parameter p with gradient g, γ = learning
- * rate · schedule factor:
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019), with PyTorch's defaults. Update t of a parameter p with
+ * gradient g, γ = learning rate · schedule factor:
  *
  *     p ← p − γ·weightDecay·p
  *     m ← β₁m + (1 − β₁)g            v ← β₂v + (1 − β₂)g²
  *     p ← p − γ · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + eps)
  *
- * All of it happens on the device, the count of updates included, so that a compiled step replays without the host. Moments and arithmetic are
- * float32 also for parameters stored in half precision.
+ * All of it happens on the device, the count of updates included, so that a compiled step replays without the host.
+ * Moments and arithmetic are float32 also for parameters stored in half precision.
  */
 export class AdamW {
   /** The parameters that are trained: what `grad` is asked for, and the order of `update`'s gradients. */
@@ -59,8 +59,10 @@ export class AdamW {
   private readonly eps: number;
 
   /**
-   * @param parameters by path, as `module.parameters()` gives them; each variable is trained once, those marked `trainable: false` are left out
-   * @throws OutOfRangeError for a learning rate, decay or eps that makes no sense (NaN, negative), or a group that matches nothing
+   * @param parameters by path, as `module.parameters()` gives them; each variable is trained once, those marked
+   *   `trainable: false` are left out
+   * @throws OutOfRangeError for a learning rate, decay or eps that makes no sense (NaN, negative), or a group that
+   *   matches nothing
    */
   constructor(parameters: ReadonlyMap<string, Variable>, options: AdamWOptions) {
     const { learningRate, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01, groups = [] } = options;
@@ -73,17 +75,19 @@ export class AdamW {
     const { device } = trained[0].parameter;
     this.slots = trained.map((t) => ({
       ...t,
-      firstMoment: parameter(zeros(t.parameter.shape, { device })),
-      secondMoment: parameter(zeros(t.parameter.shape, { device })),
+      firstMoment: stateVariable(zeros(t.parameter.shape, { device })),
+      secondMoment: stateVariable(zeros(t.parameter.shape, { device })),
     }));
-    this.step = parameter(zeros([], { device, dtype: 'int32' }));
-    this.factor = parameter(ones([], { device }));
+    this.step = stateVariable(zeros([], { device, dtype: 'int32' }));
+    this.factor = stateVariable(ones([], { device }));
     this.parameters = this.slots.map((s) => s.parameter);
     this.paths = this.slots.map((s) => s.path);
   }
 
   /**
-   * Applies one update to all parameters. Belongs into a compiled step, behind `grad`; outside of one it runs at once.
+   * Applies one update to all parameters. Belongs into a compiled step, behind `grad`. Outside of one it runs at once:
+   * then compute first, with `realize(loss, ...gradients)`, what is read later, for it depends on the parameters' old
+   * values.
    *
    * @param gradients one per parameter, in the order of `parameters`
    */
@@ -97,7 +101,8 @@ export class AdamW {
       const scale2 = biasCorrection(beta2, t)?.sqrt();
       const assignments: (readonly [Variable, Tensor])[] = [[this.step, step]];
       const scalars = new Map<string, { decay: Tensor; size: Tensor }>();
-      // From the last parameter to the first, as the backward pass meets them: each gradient is used up when it is there.
+      // From the last parameter to the first, as the backward pass meets them: each gradient is used up when it is
+      // there.
       for (let i = this.slots.length - 1; i >= 0; i--) {
         const { parameter, firstMoment, secondMoment, learningRate, weightDecay } = this.slots[i];
         const key = `${learningRate} ${weightDecay}`;
@@ -126,10 +131,13 @@ export class AdamW {
    */
   setScheduleFactor(factor: number): void {
     checkNumber('setScheduleFactor', 'factor', factor, 0);
-    this.factor.write([factor]);
+    this.factor.write(Float64Array.of(factor));
   }
 
-  /** What a resumed run needs: `step`, `firstMoment.PATH` and `secondMoment.PATH`. The schedule factor is set per step anyway. */
+  /**
+   * What a resumed run needs: `step`, `firstMoment.PATH` and `secondMoment.PATH`. The schedule factor is set per step
+   * anyway.
+   */
   stateDict(): Map<string, Variable> {
     const state = new Map<string, Variable>([['step', this.step]]);
     for (const { path, firstMoment, secondMoment } of this.slots) {
@@ -150,7 +158,9 @@ export class AdamW {
 
   private checkGradients(gradients: readonly Tensor[]): void {
     if (gradients.length !== this.slots.length) {
-      throw new ShapeError(`AdamW: gradients has ${gradients.length} entries, expected ${this.slots.length}, one per parameter`);
+      throw new ShapeError(
+        `AdamW: gradients has ${gradients.length} entries, expected ${this.slots.length}, one per parameter`,
+      );
     }
     this.slots.forEach(({ path, parameter }, i) => {
       if (sameShape(gradients[i].shape, parameter.shape)) return;

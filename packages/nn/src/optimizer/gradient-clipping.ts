@@ -16,7 +16,8 @@ export function gradientNorm(gradients: readonly Tensor[]): Tensor {
 }
 
 /**
- * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), as PyTorch's `clip_grad_norm_` does, so that their norm is at most `maxNorm`.
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), as PyTorch's `clip_grad_norm_` does, so that their norm is
+ * at most `maxNorm`.
  *
  * @returns the scaled gradients, and the norm before scaling
  * @throws OutOfRangeError if `maxNorm` is no positive number or there is no gradient

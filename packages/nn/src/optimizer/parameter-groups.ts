@@ -2,7 +2,10 @@ import { OutOfRangeError, type Variable } from '@mamba-ts/tensor';
 import { checkNumber } from '../argument';
 import { metadataOf } from '../parameter';
 
-/** Settings for some of the parameters, over what their metadata says. Of several groups that match, later ones win, field by field. */
+/**
+ * Settings for some of the parameters, over what their metadata says. Of several groups that match, later ones win,
+ * field by field.
+ */
 export interface ParameterGroup {
   /** Which parameters: a pattern for their paths, or a test. */
   readonly match: RegExp | ((path: string, parameter: Variable) => boolean);
@@ -24,7 +27,10 @@ export interface TrainedParameter {
   readonly weightDecay: number;
 }
 
-/** The parameters to train, each once, with the settings of the optimiser, their metadata and the groups, the later the stronger. */
+/**
+ * The parameters to train, each once, with the settings of the optimiser, their metadata and the groups, the later the
+ * stronger.
+ */
 export function settleParameters(
   where: string,
   parameters: ReadonlyMap<string, Variable>,
@@ -58,7 +64,9 @@ export function settleParameters(
   groups.forEach((group, i) => {
     if (used.has(group)) return;
     const what = group.match instanceof RegExp ? String(group.match) : 'its function';
-    throw new OutOfRangeError(`${where}: groups[${i}] matches no parameter (${what}), expected at least one of ${parameters.size}`);
+    throw new OutOfRangeError(
+      `${where}: groups[${i}] matches no parameter (${what}), expected at least one of ${parameters.size}`,
+    );
   });
   if (trained.length === 0) throw new OutOfRangeError(`${where}: parameters has none to train, expected at least one`);
   return trained;

@@ -34,11 +34,13 @@ interface Described {
 type Source = SafetensorsTensor | Tensor;
 
 /**
- * Fills the variables of a module or optimiser. Values are converted to each variable's type; a variable with several keys (tied weights) needs
- * one of them. Everything is checked first: on an error nothing was written.
+ * Fills the variables of a module or optimiser. Values are converted to each variable's type; a variable with several
+ * keys (tied weights) needs one of them. Everything is checked first: on an error nothing was written.
  *
- * @param tensors a safetensors file in memory, or tensors by name: of a file, or of another module (`other.stateDict()`)
- * @throws StateDictError with all keys that are missing, unexpected, or of another shape or kind; the last also if `strict` is false
+ * @param tensors a safetensors file in memory, or tensors by name: of a file, or of another module
+ *   (`other.stateDict()`)
+ * @throws StateDictError with all keys that are missing, unexpected, or of another shape or kind; the last also if
+ *   `strict` is false
  */
 export function loadStateDict(
   target: Stateful,
@@ -129,7 +131,8 @@ function match(
       continue;
     }
     if (!sameShape(shape, variable.shape)) misfit.push({ key, reason: shapeReason(shape, variable.shape) });
-    else if (!fitsKind(dtype, variable)) misfit.push({ key, reason: `dtype ${dtype}, expected one for ${variable.dtype}` });
+    else if (!fitsKind(dtype, variable))
+      misfit.push({ key, reason: `dtype ${dtype}, expected one for ${variable.dtype}` });
     const assignment = found.get(variable);
     if (!assignment) {
       found.set(variable, { variable, names: [name], keys: [key] });

@@ -42,7 +42,10 @@ export async function saveStateDict(target: Stateful, options: SaveOptions = {})
 }
 
 /** The state as tensors whose bytes are read from the device when they are asked for. */
-export function stateDictTensors(target: Stateful, options: Omit<SaveOptions, 'metadata'> = {}): Map<string, DeferredTensor> {
+export function stateDictTensors(
+  target: Stateful,
+  options: Omit<SaveOptions, 'metadata'> = {},
+): Map<string, DeferredTensor> {
   const tensors = new Map<string, DeferredTensor>();
   const seen = new Set<Variable>();
   for (const [key, variable] of target.stateDict()) {

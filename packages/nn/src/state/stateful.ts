@@ -6,7 +6,10 @@ export interface Stateful {
   stateDict(): Map<string, Variable>;
 }
 
-/** Several parts as one, for a checkpoint file: `{ model, random }` has the keys `model.…` and, for a lone variable, `random`. */
+/**
+ * Several parts as one, for a checkpoint file: `{ model, random }` has the keys `model.…` and, for a lone variable,
+ * `random`.
+ */
 export function joinState(parts: Readonly<Record<string, Stateful | Variable>>): Stateful {
   return {
     stateDict() {

@@ -67,7 +67,7 @@ export class Subject {
   }
 
   /** Runs `body` and expects its two tensors to agree. */
-  async expectEqual(what: string, body: () => readonly [actual: Tensor, expected: Tensor], tolerance = this.tolerance): Promise<void> {
+  async expectEqual(what: string, body: () => readonly [actual: Tensor, expected: Tensor], tolerance: number = this.tolerance): Promise<void> {
     const [actual, expected] = await this.run(body);
     expectClose(what, actual, expected, tolerance);
   }

@@ -73,7 +73,7 @@ export class ThreadPool {
           act();
         };
         worker.onReady(() => settle(resolve));
-        worker.onEnd((why) => settle(() => reject(new DeviceError(`cpu: worker thread ${i + 1} could not start: ${why}`))));
+        worker.onEnd((why) => settle(() => reject(new DeviceError(`cpu: worker thread ${i + 1} could not start: ${why}; { threads: 1 } needs no workers`))));
       });
     });
     try {
@@ -151,11 +151,14 @@ export class ThreadPool {
 
 type WorkerThreads = typeof import('node:worker_threads');
 
-/** Node's worker_threads, or null elsewhere. Not an import: the same bundle runs in browsers. */
+/** A module of Node's, or null elsewhere. Not an import: the same bundle runs in browsers. */
+function nodeModule<T>(name: string): T | null {
+  const host = (globalThis as { process?: { versions?: { node?: string }; getBuiltinModule?: (name: string) => T } }).process;
+  return host?.versions?.node && host.getBuiltinModule ? host.getBuiltinModule(name) : null;
+}
+
 function nodeThreads(): WorkerThreads | null {
-  const host = (globalThis as { process?: { versions?: { node?: string }; getBuiltinModule?: (name: string) => unknown } }).process;
-  if (!host?.versions?.node || !host.getBuiltinModule) return null;
-  return host.getBuiltinModule('node:worker_threads') as WorkerThreads;
+  return nodeModule<WorkerThreads>('node:worker_threads');
 }
 
 function nodeThread(data: unknown): Thread {
@@ -197,7 +200,6 @@ export function canThread(): boolean {
 
 /** Cores that this process may use. */
 export function availableThreads(): number {
-  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
-  if (nodeThreads()) return (host?.getBuiltinModule?.('node:os') as typeof import('node:os')).availableParallelism();
-  return globalThis.navigator?.hardwareConcurrency ?? 1;
+  const os = nodeModule<typeof import('node:os')>('node:os');
+  return os ? os.availableParallelism() : (globalThis.navigator?.hardwareConcurrency ?? 1);
 }

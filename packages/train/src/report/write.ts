@@ -1,5 +1,6 @@
 import { nodeModule } from '../machine';
 import type { ReportDocument } from './document';
+import { readableJson } from './readable-json';
 import { renderReport } from './render';
 
 export interface WrittenReport {
@@ -25,12 +26,6 @@ export function writeReport(folder: string, document: ReportDocument, data: unkn
     return file;
   };
   // JSON first: where there is a page, there are its numbers.
-  const json = write('json', readableJson(data));
+  const json = write('json', `${readableJson(data)}\n`);
   return { html: write('html', renderReport(document)), json };
-}
-
-/** Indented, but lists of numbers (curves) on one line. */
-function readableJson(data: unknown): string {
-  const text = JSON.stringify(data, null, 2).replace(/\[[-+\d.eE,\s]*\]/g, (list) => list.replace(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']'));
-  return `${text}\n`;
 }

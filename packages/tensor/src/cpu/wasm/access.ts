@@ -4,8 +4,7 @@ import { type Affine, type AffineSet, floorDivide, maximum, minimum } from './af
 import { dimsOf } from './analysis';
 import type { I32, V128 } from './expression';
 import { addConst, type FunctionBuilder } from './function';
-import { i32, v128 } from './operators';
-import { i32x4 } from './operators';
+import { i32, i32x4, v128 } from './operators';
 import { decode, encode } from './storage';
 
 /** Which lanes of the vector dimension are handled: copy `copy` of four from the loop's position, or one element (lane 0) of it. */
@@ -143,10 +142,13 @@ export class AccessPrinter {
     return i32.and(this.holds(position, 0), this.holds(position, 3));
   }
 
-  /** The address of an element at `distance` positions along the vector dimension, as an address and a constant offset >= 0. */
+  /**
+   * The address of an element at `distance` positions along the vector dimension, as an address and a constant offset >= 0. The offset of an
+   * instruction does not wrap, so it is used only where `address` itself is sure to be in range.
+   */
   private element(address: I32, distance: number): [I32, number] {
     const offset = distance * this.stride * this.bytes;
-    return offset >= 0 ? [address, offset] : [i32.add(address, i32.const(offset)), 0];
+    return offset >= 0 && this.guards.length === 0 ? [address, offset] : [addConst(address, offset | 0), 0];
   }
 
   private raw(address: I32, { copy, single }: Lanes): V128 {

@@ -1,0 +1,83 @@
+import { S4D, type S4DConfig, S6, type S6Config } from '@mamba-ts/ssm';
+import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
+import { type InnerLayer, type Layer } from './blocks/block';
+import { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
+import { PlainBlock } from './blocks/plain';
+import { checkKeys } from './check-config';
+
+/* The two lists that an ablation loops over. Configs are plain JSON; `kind` picks the row. */
+
+/** Where a layer stands. */
+export interface LayerContext {
+  /** Width that the layer runs at. */
+  readonly width: number;
+  /** Width of the block around it, which the default rank of Δ follows. */
+  readonly blockWidth: number;
+  readonly random: RandomGenerator;
+}
+
+/** Where a block stands. */
+export interface BlockContext {
+  readonly dModel: number;
+  /** Blocks of the model. */
+  readonly nLayer: number;
+  readonly layer: InnerLayer;
+  readonly random: RandomGenerator;
+}
+
+/** Settings by kind of layer. Yours: `declare module '@mamba-ts/models' { interface LayerConfigs { mine: MyConfig } }`. */
+export interface LayerConfigs {
+  readonly s6: Omit<S6Config, 'dModel'>;
+  readonly s4d: Omit<S4DConfig, 'dModel'>;
+}
+
+/** Settings by kind of block. */
+export interface BlockConfigs {
+  readonly plain: Readonly<Record<never, never>>;
+  readonly mamba: Pick<MambaBlockConfig, 'expand' | 'dConv' | 'convBias' | 'bias'>;
+}
+
+type Choice<Configs> = keyof Configs | { [K in keyof Configs]: { readonly kind: K } & Configs[K] }[keyof Configs];
+/** `'s6'`, or `{ kind: 's6', dState: 8 }`. */
+export type LayerChoice = Choice<LayerConfigs>;
+/** `'mamba'`, or `{ kind: 'mamba', expand: 1 }`. */
+export type BlockChoice = Choice<BlockConfigs>;
+
+/** Inner layers by kind. One more is one more entry: `layers.mine = (config, { width, random }) => new Mine({ ...config, dModel: width }, random)`. */
+export const layers: { [K in keyof LayerConfigs]: (config: LayerConfigs[K], context: LayerContext) => Layer } = {
+  s6: (config, { width, blockWidth, random }) => {
+    const { dtRank = 'auto' } = config;
+    return new S6({ ...config, dModel: width, dtRank: dtRank === 'auto' ? Math.ceil(blockWidth / 16) : dtRank }, random);
+  },
+  s4d: (config, { width, random }) => new S4D({ ...config, dModel: width }, random),
+};
+
+/** Blocks by kind. */
+export const blocks: { [K in keyof BlockConfigs]: (config: BlockConfigs[K], context: BlockContext) => Layer } = {
+  plain: (config, { random, ...context }) => {
+    checkKeys('plain block', config, {});
+    return new PlainBlock(context, random);
+  },
+  mamba: (config, { random, ...context }) => {
+    checkKeys('mamba block', config, { expand: true, dConv: true, convBias: true, bias: true });
+    return new MambaBlock({ ...config, ...context }, random);
+  },
+};
+
+/** The inner layer that `choice` names. @throws OutOfRangeError for a kind that is not in `layers` */
+export function makeLayer(choice: LayerChoice, context: LayerContext): Layer {
+  return make('layer', layers, choice, context);
+}
+
+/** The block that `choice` names. @throws OutOfRangeError for a kind that is not in `blocks` */
+export function makeBlock(choice: BlockChoice, context: BlockContext): Layer {
+  return make('block', blocks, choice, context);
+}
+
+function make<Context>(what: string, table: object, choice: string | { readonly kind: string }, context: Context): Layer {
+  const { kind, ...config } = typeof choice === 'string' ? { kind: choice } : choice;
+  if (!Object.hasOwn(table, kind)) throw new OutOfRangeError(`${what}: kind is ${JSON.stringify(kind)}, expected one of ${Object.keys(table).join(', ')}`);
+  // The table's type pairs every kind with its config; what comes from JSON is checked by the factory.
+  const factory = (table as Record<string, (config: object, context: Context) => Layer>)[kind];
+  return factory(config, context);
+}

@@ -1,0 +1,87 @@
+import { OutOfRangeError } from '@mamba-ts/tensor';
+
+/** How the next token is chosen. In this order: repetition penalty, temperature, topK, topP, minP, draw. */
+export interface SamplingOptions {
+  /** Logits are divided by it; 0, the default, takes the likeliest token. */
+  readonly temperature?: number;
+  /** Keep the `topK` likeliest tokens. Default: all. */
+  readonly topK?: number;
+  /** Keep the fewest of the likeliest tokens whose probabilities add up to at least `topP` (nucleus sampling). Default 1: all. */
+  readonly topP?: number;
+  /** Keep tokens at least `minP` times as likely as the likeliest. Default 0: all. */
+  readonly minP?: number;
+  /** Logits of tokens that occurred, in the prompt too, are divided by it if positive and multiplied if negative (CTRL). Default 1. */
+  readonly repetitionPenalty?: number;
+}
+
+export interface Choice {
+  readonly token: number;
+  /** ln p(token) of the model itself: before penalty, temperature and truncation. */
+  readonly logprob: number;
+}
+
+/** @throws OutOfRangeError that names the option, what was expected and what came */
+export function checkSampling(options: SamplingOptions): void {
+  const { temperature = 0, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
+  const refuse = (name: string, value: number, expected: string): never => {
+    throw new OutOfRangeError(`generate: ${name} is ${value}, expected ${expected}`);
+  };
+  if (!(temperature >= 0 && Number.isFinite(temperature))) refuse('temperature', temperature, 'a number >= 0');
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1)) refuse('topK', topK, 'an integer >= 1');
+  if (!(topP > 0 && topP <= 1)) refuse('topP', topP, 'a number in (0, 1]');
+  if (!(minP >= 0 && minP <= 1)) refuse('minP', minP, 'a number in [0, 1]');
+  if (!(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty))) refuse('repetitionPenalty', repetitionPenalty, 'a number > 0');
+}
+
+/**
+ * Chooses a token.
+ *
+ * @param logits one per token of the vocabulary, without padding
+ * @param seen tokens that occurred, for the penalty
+ * @param random a number in [0, 1)
+ * @throws OutOfRangeError if a logit is NaN
+ */
+export function sampleToken(logits: ArrayLike<number>, options: SamplingOptions, seen: ReadonlySet<number>, random: number): Choice {
+  const { temperature = 0, repetitionPenalty = 1 } = options;
+  const scores = Float64Array.from(logits);
+  const bad = scores.findIndex(Number.isNaN);
+  if (bad >= 0) throw new OutOfRangeError(`generate: the model's logit of token ${bad} is NaN`);
+  const normalizer = logSumExp(scores);
+  const chosen = (token: number): Choice => ({ token, logprob: logits[token] - normalizer });
+  if (repetitionPenalty !== 1) {
+    for (const token of seen) scores[token] = scores[token] > 0 ? scores[token] / repetitionPenalty : scores[token] * repetitionPenalty;
+  }
+  if (temperature === 0) return chosen(scores.reduce((best, score, token) => (score > scores[best] ? token : best), 0));
+
+  // Likeliest first; of equals, the smaller id.
+  const candidates = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
+  const best = scores[candidates[0]];
+  const weights = candidates.map((token) => Math.exp((scores[token] - best) / temperature));
+  const kept = truncate(weights, options);
+  const total = weights.slice(0, kept).reduce((sum, w) => sum + w, 0);
+  let rest = random * total;
+  for (let i = 0; i < kept; i++) {
+    rest -= weights[i];
+    if (rest < 0) return chosen(candidates[i]);
+  }
+  return chosen(candidates[kept - 1]);
+}
+
+/** How many of the descending `weights` (the first is 1) remain: at least one. */
+function truncate(weights: readonly number[], { topK, topP = 1, minP = 0 }: SamplingOptions): number {
+  let kept = Math.min(topK ?? weights.length, weights.length);
+  if (topP < 1) {
+    const needed = topP * weights.slice(0, kept).reduce((sum, w) => sum + w, 0);
+    let sum = 0;
+    let count = 0;
+    while (count < kept && sum < needed) sum += weights[count++];
+    kept = count;
+  }
+  while (kept > 1 && weights[kept - 1] < minP) kept--;
+  return kept;
+}
+
+function logSumExp(x: Float64Array): number {
+  const largest = x.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  return largest + Math.log(x.reduce((sum, v) => sum + Math.exp(v - largest), 0));
+}
