@@ -1,7 +1,8 @@
 import { AdamW, clipGradientNorm, crossEntropyLoss } from '@mamba-ts/nn';
 import { compile, type Device, grad, OutOfRangeError, RandomGenerator, reference, scope, ShapeError, tensor, variable } from '@mamba-ts/tensor';
+import { S4D } from '@mamba-ts/ssm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Choice, generate, type GenerateOptions, LanguageModel, type LanguageModelConfig } from '../src/index';
+import { type Choice, generate, type GenerateOptions, LanguageModel, type LanguageModelConfig, type LayerContext, layers } from '../src/index';
 import { floatDevices } from './devices';
 
 const config: LanguageModelConfig = { vocabSize: 13, dModel: 8, nLayer: 2, block: 'mamba', layer: { kind: 's6', dState: 4 }, padVocabSizeMultiple: 16 };
@@ -59,8 +60,23 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
       }
     });
 
+    it('runs layers that keep their history step by step, with the same result', async () => {
+      class HistoryLayer extends S4D {
+        override readonly constantState = false;
+      }
+      const open = layers as Record<string, unknown>;
+      open.history = (own: object, { width, random }: LayerContext) => new HistoryLayer({ ...own, dModel: width }, random);
+      const [eager, compiled] = ['history', 's4d'].map((kind) => build({ layer: { kind, dState: 4 } as never }));
+      delete open.history;
+      expect([eager.constantState, compiled.constantState]).toEqual([false, true]);
+      const options = { temperature: 50, maxNewTokens: 12 };
+      expect(tokens(await collect([2, 3], options, eager))).toEqual(tokens(await collect([2, 3], options, compiled)));
+      eager.dispose();
+      compiled.dispose();
+    });
+
     it('repeats itself for a seed, and only for it', async () => {
-      const options = { temperature: 1.5, maxNewTokens: 30 };
+      const options = { temperature: 8, maxNewTokens: 30 };
       const first = tokens(await collect([1, 2], { ...options, seed: 7 }));
       expect(tokens(await collect([1, 2], { ...options, seed: 7 }))).toEqual(first);
       expect(tokens(await collect([1, 2], { ...options, seed: 8 }))).not.toEqual(first);
@@ -82,9 +98,9 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     });
 
     it('stops after a stop token, at the limit, at once for a limit of 0, and when the loop is left', async () => {
-      const all = tokens(await collect([1, 2], { temperature: 1.5, maxNewTokens: 20 }));
+      const all = tokens(await collect([1, 2], { temperature: 8, maxNewTokens: 20 }));
       const stop = all[6];
-      expect(tokens(await collect([1, 2], { temperature: 1.5, maxNewTokens: 20, stopTokens: [stop] }))).toEqual(all.slice(0, all.indexOf(stop) + 1));
+      expect(tokens(await collect([1, 2], { temperature: 8, maxNewTokens: 20, stopTokens: [stop] }))).toEqual(all.slice(0, all.indexOf(stop) + 1));
       expect(all.length).toBe(20);
       expect(await collect([1], { maxNewTokens: 0 })).toEqual([]);
       const before = device.memory().buffers;

@@ -23,3 +23,10 @@ export function checkNumber(
   }
   return value;
 }
+
+export function checkPositive(where: string, name: string, value: number): number {
+  if (!(typeof value === 'number' && Number.isFinite(value) && value > 0)) {
+    throw new OutOfRangeError(`${where}: ${name} is ${String(value)}, expected a finite number > 0`);
+  }
+  return value;
+}

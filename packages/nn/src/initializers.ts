@@ -1,5 +1,5 @@
 import { full, type RandomGenerator, type Shape, ShapeError, formatShape, type Tensor } from '@mamba-ts/tensor';
-import { checkNumber } from './argument';
+import { checkNumber, checkPositive } from './argument';
 
 /** Makes the first value of a parameter, on the generator's device. */
 export type Initializer = (shape: Shape, random: RandomGenerator) => Tensor;
@@ -35,7 +35,7 @@ export function uniformFanIn(fanIn?: number): Initializer {
 export function kaimingUniform(options: { a?: number; fanIn?: number } = {}): Initializer {
   const { a = Math.sqrt(5), fanIn } = options;
   checkNumber('initializers.kaimingUniform', 'a', a);
-  if (fanIn !== undefined) checkNumber('initializers.kaimingUniform', 'fanIn', fanIn, Number.MIN_VALUE);
+  if (fanIn !== undefined) checkPositive('initializers.kaimingUniform', 'fanIn', fanIn);
   return (shape, random) => {
     const bound = Math.sqrt(6 / ((1 + a * a) * (fanIn ?? fanInOf(shape))));
     return random.uniform(shape, -bound, bound);

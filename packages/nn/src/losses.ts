@@ -1,5 +1,5 @@
 import { crossEntropy, type Tensor } from '@mamba-ts/tensor';
-import { checkNumber } from './argument';
+import { checkPositive } from './argument';
 
 /**
  * Mean of −log softmax(logits)[target], in nats, over the rows whose target is not `ignoreIndex`; 0 if there is none
@@ -26,7 +26,7 @@ export function crossEntropyLoss(logits: Tensor, targets: Tensor, options: { ign
 export function bitsPerByte(loss: number, bytesPerToken?: number): number;
 export function bitsPerByte(loss: Tensor, bytesPerToken?: number): Tensor;
 export function bitsPerByte(loss: number | Tensor, bytesPerToken = 1): number | Tensor {
-  checkNumber('bitsPerByte', 'bytesPerToken', bytesPerToken, Number.MIN_VALUE);
+  checkPositive('bitsPerByte', 'bytesPerToken', bytesPerToken);
   const factor = 1 / (Math.LN2 * bytesPerToken);
   return typeof loss === 'number' ? loss * factor : loss.mul(factor);
 }

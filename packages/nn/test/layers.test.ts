@@ -139,6 +139,21 @@ onEachDevice('layers', (on) => {
     expect(Array.from(still)).toEqual(new Array(4000).fill(3));
   });
 
+  it('Dropout leaves no memory behind, outside of scopes too', async () => {
+    const random = new RandomGenerator(5);
+    const layer = new Dropout(0.5, random);
+    const x = tensor([1, 2, 3]);
+    const { buffers } = on.device.memory();
+    for (let i = 0; i < 3; i++) {
+      const y = layer.forward(x);
+      expect((await y.data()).length).toBe(3);
+      y.dispose();
+    }
+    expect(on.device.memory().buffers).toBe(buffers);
+    x.dispose();
+    random.dispose();
+  });
+
   it('initializers keep to their distributions', async () => {
     const [kaiming, fanIn, uniform, normal, constant, scaled] = await temporarily((random) => [
       initializers.kaimingUniform({ a: 1 })([20, 10, 5], random),

@@ -80,6 +80,6 @@ describe('losses of numbers', () => {
     expect(bitsPerByte(Math.LN2)).toBeCloseTo(1, 15);
     expect(bitsPerByte(3, 4.5)).toBeCloseTo(3 / Math.LN2 / 4.5, 15);
     expect(perplexity(Math.log(7))).toBeCloseTo(7, 12);
-    expect(() => bitsPerByte(1, 0)).toThrow(/bitsPerByte: bytesPerToken is 0, expected a finite number >= /);
+    expect(() => bitsPerByte(1, 0)).toThrow(/bitsPerByte: bytesPerToken is 0, expected a finite number > 0/);
   });
 });

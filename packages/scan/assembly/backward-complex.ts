@@ -20,14 +20,16 @@ import {
   variableB: bool, variableC: bool, count: i32, dState: i32,
   dt: usize, input: usize, y: usize, g: usize, sumB: usize, sumA: usize,
   decays: usize, start: usize, adjoint: usize, gradA: usize,
-  B: usize, strideB: usize, gradB: usize, C: usize, strideC: usize, gradC: usize, sumsB: usize, sumsC: usize, kept: usize,
+  B: usize, strideB: usize, gradB: usize, C: usize, strideC: usize, gradC: usize,
+  sumsB: usize, sumsC: usize, kept: usize,
 ): void {
   const end = <usize>count << 4;
   const states = kept + <usize>(TILE * 32);
   for (let n = 0; n < dState; n++) {
     const panel = <usize>n << 5;
     const A0 = v128.load(decays + panel), A1 = v128.load(decays + panel, 16);
-    let re = start != 0 ? v128.load(start + panel) : i32x4.splat(0), im = start != 0 ? v128.load(start + panel, 16) : i32x4.splat(0);
+    let re = start != 0 ? v128.load(start + panel) : i32x4.splat(0);
+    let im = start != 0 ? v128.load(start + panel, 16) : i32x4.splat(0);
     v128.store(states, re);
     v128.store(states, im, 16);
     let b = B + (<usize>n << (variableB ? 3 : 5)), c = C + (<usize>n << (variableC ? 3 : 5));
@@ -109,27 +111,47 @@ import {
     }
   }
 }
-export function complexBackwardSpanVV(
-  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize, s: usize, dA: usize,
-  B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize, kept: usize,
+function spanVV(
+  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize,
+  s: usize, dA: usize, B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize,
+  kept: usize,
 ): void {
   span(true, true, count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
 }
-export function complexBackwardSpanVC(
-  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize, s: usize, dA: usize,
-  B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize, kept: usize,
+function spanVC(
+  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize,
+  s: usize, dA: usize, B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize,
+  kept: usize,
 ): void {
   span(true, false, count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
 }
-export function complexBackwardSpanCV(
-  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize, s: usize, dA: usize,
-  B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize, kept: usize,
+function spanCV(
+  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize,
+  s: usize, dA: usize, B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize,
+  kept: usize,
 ): void {
   span(false, true, count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
 }
-export function complexBackwardSpanCC(
-  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize, s: usize, dA: usize,
-  B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize, kept: usize,
+function spanCC(
+  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize,
+  s: usize, dA: usize, B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize,
+  kept: usize,
 ): void {
   span(false, false, count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
+}
+
+/** The span for variable or constant B and C. */
+export function backwardSpanComplex(
+  variableB: bool, variableC: bool,
+  count: i32, n: i32, dt: usize, x: usize, y: usize, g: usize, sumB: usize, sumA: usize, A: usize, start: usize,
+  s: usize, dA: usize, B: usize, sB: usize, dB: usize, C: usize, sC: usize, dC: usize, sumsB: usize, sumsC: usize,
+  kept: usize,
+): void {
+  if (variableB) {
+    if (variableC) spanVV(count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
+    else spanVC(count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
+  } else {
+    if (variableC) spanCV(count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
+    else spanCC(count, n, dt, x, y, g, sumB, sumA, A, start, s, dA, B, sB, dB, C, sC, dC, sumsB, sumsC, kept);
+  }
 }

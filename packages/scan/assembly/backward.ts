@@ -7,8 +7,8 @@ import { clearPanel, storeChannelValues, storePanel } from './panel';
 import { TILE_BYTES, VECTOR_TILE, lanesOf, vectorsOf } from './tile';
 import { groupOffset, loadDecays, loadStates, stateOffset, tileState } from './forward';
 import { finishBackwardTile, prepareBackwardTile } from './backward-tile';
-import { backwardSpanCC, backwardSpanCV, backwardSpanVC, backwardSpanVV } from './backward-real';
-import { complexBackwardSpanCC, complexBackwardSpanCV, complexBackwardSpanVC, complexBackwardSpanVV } from './backward-complex';
+import { backwardSpanReal } from './backward-real';
+import { backwardSpanComplex } from './backward-complex';
 import { laneSums, storeLanes } from './vector';
 
 /** Writes a tile's sums over the task's channels, (columns / 4, TILE, 4 columns, 4 lanes), as rows of columns. */
@@ -34,7 +34,7 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
   const stride = <usize>(params.groups(p) * columns) << 2;
   const strideB = variableB ? stride : <usize>0, strideC = variableC ? stride : <usize>0;
   const panelBytes = <usize>columns << 4, panels = panelBytes << 2;
-  const sumBytes = <usize>((columns + 3) >> 2) * <usize>(TILE * 64);
+  const sumBytes = <usize>((columns + 3) >> 2) * <usize>(TILE * 64) + 64; // + 64: see TILE_BYTES
 
   const dtTile = work, inputTile = dtTile + TILE_BYTES, yTile = inputTile + TILE_BYTES, gTile = yTile + TILE_BYTES;
   const sumBTile = gTile + TILE_BYTES, sumATile = sumBTile + TILE_BYTES;
@@ -50,7 +50,8 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
     const width = min(BLOCK, total - block * BLOCK);
     memory.fill(base, 0, perBlock);
     for (let v = 0, vectors = vectorsOf(width); v < vectors; v++) {
-      const at = base + <usize>v * panelBytes, first = channel + block * BLOCK + (v << 2), lanes = lanesOf(width, v);
+      const at = base + <usize>v * panelBytes;
+      const first = channel + block * BLOCK + (v << 2), lanes = lanesOf(width, v);
       loadDecays(p, at, first, lanes);
       loadStates(p, at + panels, params.gradLastState(p), b, first, lanes);
       if (!variableB) loadStates(p, at + 3 * panels, params.B(p), 0, first, lanes);
@@ -66,7 +67,8 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
       const base = firstBlock + <usize>block * perBlock;
       const first = channel + block * BLOCK;
       const width = min(BLOCK, total - block * BLOCK);
-      prepareBackwardTile(p, b, t0, count, first, width, dtTile, inputTile, yTile, gTile, sumBTile, sumATile, dtSlopeTile, gateSlopeTile);
+      prepareBackwardTile(p, b, t0, count, first, width, dtTile, inputTile, yTile, gTile, sumBTile, sumATile,
+        dtSlopeTile, gateSlopeTile);
       for (let v = 0, vectors = vectorsOf(width); v < vectors; v++) {
         const panel = base + <usize>v * panelBytes;
         for (let end = t0 + count; end > t0;) {
@@ -78,49 +80,45 @@ function backwardTask(p: usize, work: usize, b: i32, group: i32, part: i32): voi
           const B = variableB ? params.B(p) + step : panel + 3 * panels;
           const C = variableC ? params.C(p) + step : panel + 5 * panels;
           const rowsB = sumsB + (<usize>(begin - t0) << 6), rowsC = sumsC + (<usize>(begin - t0) << 6);
-          const n = end - begin;
-          const dt = dtTile + at, x = inputTile + at, y = yTile + at, g = gTile + at, sumB = sumBTile + at, sumA = sumATile + at;
-          const s = panel + panels, dA = panel + 2 * panels, dB = panel + 4 * panels, dC = panel + 6 * panels;
+          const count = end - begin;
+          const dt = dtTile + at, x = inputTile + at, y = yTile + at, g = gTile + at;
+          const sumB = sumBTile + at, sumA = sumATile + at;
+          const s = panel + panels, dA = s + panels;
+          const dB = panel + 4 * panels, dC = panel + 6 * panels;
           if (complex) {
-            if (variableB) {
-              if (variableC) complexBackwardSpanVV(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-              else complexBackwardSpanVC(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-            } else {
-              if (variableC) complexBackwardSpanCV(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-              else complexBackwardSpanCC(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-            }
+            backwardSpanComplex(variableB, variableC, count, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA,
+              B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
           } else {
-            if (variableB) {
-              if (variableC) backwardSpanVV(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-              else backwardSpanVC(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-            } else {
-              if (variableC) backwardSpanCV(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-              else backwardSpanCC(n, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA, B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
-            }
+            backwardSpanReal(variableB, variableC, count, dState, dt, x, y, g, sumB, sumA, panel, start, s, dA,
+              B, strideB, dB, C, strideC, dC, rowsB, rowsC, kept);
           }
           if (fresh) clearPanel(panel + panels, columns); // nothing flows through a reset
           end = begin;
         }
       }
       const sums = base + 7 * panels;
-      finishBackwardTile(p, b, t0, count, first, width, dtTile, yTile, gTile, sumBTile, sumATile, dtSlopeTile, gateSlopeTile,
-        sums, sums + BLOCK * 4);
+      finishBackwardTile(p, b, t0, count, first, width, dtTile, yTile, gTile, sumBTile, sumATile,
+        dtSlopeTile, gateSlopeTile, sums, sums + BLOCK * 4);
     }
     const row = groupOffset(p, b, t0, group), perPart = groupOffset(p, params.batch(p), 0, 0);
-    if (variableB && params.partialB(p) != 0) storeColumnSums(sumsB, params.partialB(p) + <usize>part * perPart + row, stride, count, columns);
-    if (variableC && params.partialC(p) != 0) storeColumnSums(sumsC, params.partialC(p) + <usize>part * perPart + row, stride, count, columns);
+    const target = <usize>part * perPart + row;
+    const partialB = params.partialB(p), partialC = params.partialC(p);
+    if (variableB && partialB != 0) storeColumnSums(sumsB, partialB + target, stride, count, columns);
+    if (variableC && partialC != 0) storeColumnSums(sumsC, partialC + target, stride, count, columns);
   }
 
   for (let block = 0; block < blocks; block++) {
     const base = firstBlock + <usize>block * perBlock;
     const width = min(BLOCK, total - block * BLOCK);
     for (let v = 0, vectors = vectorsOf(width); v < vectors; v++) {
-      const panel = base + <usize>v * panelBytes, first = channel + block * BLOCK + (v << 2), lanes = lanesOf(width, v);
+      const panel = base + <usize>v * panelBytes;
+      const first = channel + block * BLOCK + (v << 2), lanes = lanesOf(width, v);
       const at = stateOffset(p, b, first);
       if (params.gradInitialState(p) != 0) storePanel(panel + panels, params.gradInitialState(p) + at, columns, lanes);
       if (params.partialA(p) != 0) storePanel(panel + 2 * panels, params.partialA(p) + at, columns, lanes);
-      if (!variableB && params.partialB(p) != 0) storePanel(panel + 4 * panels, params.partialB(p) + at, columns, lanes);
-      if (!variableC && params.partialC(p) != 0) storePanel(panel + 6 * panels, params.partialC(p) + at, columns, lanes);
+      const partialB = params.partialB(p), partialC = params.partialC(p);
+      if (!variableB && partialB != 0) storePanel(panel + 4 * panels, partialB + at, columns, lanes);
+      if (!variableC && partialC != 0) storePanel(panel + 6 * panels, partialC + at, columns, lanes);
       const sums = base + 7 * panels + (<usize>v << 4), row = b * params.channels(p) + first;
       storeChannelValues(params.partialD(p), row, v128.load(sums), lanes);
       storeChannelValues(params.partialDeltaBias(p), row, v128.load(sums, BLOCK * 4), lanes);
@@ -134,7 +132,8 @@ export function backwardTasks(p: usize, tid: i32, threads: i32): void {
   const parts = (params.channels(p) / groups + width - 1) / width;
   const tasks = params.batch(p) * groups * parts;
   const work = params.work(p, tid);
-  for (let task = params.firstTask(tasks, tid, threads), end = params.firstTask(tasks, tid + 1, threads); task < end; task++) {
+  const end = params.firstTask(tasks, tid + 1, threads);
+  for (let task = params.firstTask(tasks, tid, threads); task < end; task++) {
     const row = task / parts;
     backwardTask(p, work, row / groups, row % groups, task % parts);
   }

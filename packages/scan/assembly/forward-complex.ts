@@ -10,7 +10,8 @@ import {
 
 @inline function span(
   output: bool, variableB: bool, variableC: bool,
-  dt: usize, input: usize, y: usize, A: usize, h: usize, B: usize, C: usize, strideB: usize, strideC: usize, count: i32, dState: i32,
+  dt: usize, input: usize, y: usize, A: usize, h: usize,
+  B: usize, C: usize, strideB: usize, strideC: usize, count: i32, dState: i32,
 ): void {
   const end = <usize>count << 4;
   for (let n = 0; n < dState; n++, A += 32, h += 32) {
@@ -38,16 +39,24 @@ import {
   }
 }
 
-function spanVV(dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32): void {
+function spanVV(
+  dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32,
+): void {
   span(true, true, true, dt, x, y, A, h, B, C, sB, sC, count, n);
 }
-function spanVC(dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32): void {
+function spanVC(
+  dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32,
+): void {
   span(true, true, false, dt, x, y, A, h, B, C, sB, sC, count, n);
 }
-function spanCV(dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32): void {
+function spanCV(
+  dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32,
+): void {
   span(true, false, true, dt, x, y, A, h, B, C, sB, sC, count, n);
 }
-function spanCC(dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32): void {
+function spanCC(
+  dt: usize, x: usize, y: usize, A: usize, h: usize, B: usize, C: usize, sB: usize, sC: usize, count: i32, n: i32,
+): void {
   span(true, false, false, dt, x, y, A, h, B, C, sB, sC, count, n);
 }
 function statesV(dt: usize, x: usize, A: usize, h: usize, B: usize, sB: usize, count: i32, n: i32): void {
@@ -60,7 +69,8 @@ function statesC(dt: usize, x: usize, A: usize, h: usize, B: usize, sB: usize, c
 /** As forwardSpanReal. */
 export function forwardSpanComplex(
   output: bool, variableB: bool, variableC: bool,
-  dt: usize, input: usize, y: usize, A: usize, h: usize, B: usize, C: usize, strideB: usize, strideC: usize, count: i32, dState: i32,
+  dt: usize, input: usize, y: usize, A: usize, h: usize,
+  B: usize, C: usize, strideB: usize, strideC: usize, count: i32, dState: i32,
 ): void {
   if (!output) {
     if (variableB) statesV(dt, input, A, h, B, strideB, count, dState);

@@ -77,11 +77,11 @@ function forwardBlock(p: usize, work: usize, b: i32, group: i32, block: i32, out
         const B = variableB ? params.B(p) + offset : panelsB + panel;
         const C = variableC ? params.C(p) + offset : panelsC + panel;
         if (complex) {
-          forwardSpanComplex(output, variableB, variableC, dtTile + at, inputTile + at, yTile + at, decays + panel, states + panel,
-            B, C, strideB, strideC, to - from, dState);
+          forwardSpanComplex(output, variableB, variableC, dtTile + at, inputTile + at, yTile + at,
+            decays + panel, states + panel, B, C, strideB, strideC, to - from, dState);
         } else {
-          forwardSpanReal(output, variableB, variableC, dtTile + at, inputTile + at, yTile + at, decays + panel, states + panel,
-            B, C, strideB, strideC, to - from, dState);
+          forwardSpanReal(output, variableB, variableC, dtTile + at, inputTile + at, yTile + at,
+            decays + panel, states + panel, B, C, strideB, strideC, to - from, dState);
         }
       }
       from = to;
@@ -102,7 +102,8 @@ export function forwardBlocks(p: usize, tid: i32, threads: i32, output: bool): v
   const blocks = (params.channels(p) / groups + BLOCK - 1) / BLOCK;
   const tasks = params.batch(p) * groups * blocks;
   const work = params.work(p, tid);
-  for (let task = params.firstTask(tasks, tid, threads), end = params.firstTask(tasks, tid + 1, threads); task < end; task++) {
+  const end = params.firstTask(tasks, tid + 1, threads);
+  for (let task = params.firstTask(tasks, tid, threads); task < end; task++) {
     const row = task / blocks;
     forwardBlock(p, work, row / groups, row % groups, task % blocks, output);
   }

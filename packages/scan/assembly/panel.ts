@@ -6,9 +6,11 @@ export function clearPanel(panel: usize, count: i32): void {
   memory.fill(panel, 0, <usize>count << 4);
 }
 
-@inline function rowOf(source: usize, columns: i32, lane: i32): usize { return source + ((<usize>lane * columns) << 2); }
+@inline function rowOf(source: usize, columns: i32, lane: i32): usize {
+  return source + ((<usize>lane * columns) << 2);
+}
 
-/** Reads rows of `lanes` channels; even columns are multiplied by `evenScale`, odd ones by `oddScale`. Missing lanes are 0. */
+/** Reads rows of `lanes` channels, even columns times `evenScale`, odd ones times `oddScale`. Missing lanes are 0. */
 export function loadPanel(panel: usize, source: usize, columns: i32, lanes: i32, evenScale: f32, oddScale: f32): void {
   if (lanes < 4) clearPanel(panel, columns);
   for (let lane = 0; lane < lanes; lane++) {

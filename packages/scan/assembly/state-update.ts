@@ -6,7 +6,9 @@ import { forwardBlocks, groupOffset, stateOffset } from './forward';
 import { LOG2_E, exp2, expOfMagnitude, laneSums, loadLanes, madd, silu, softplus, storeLanes } from './vector';
 
 /** Advances the states of one channel; returns C h, still spread over the lanes. */
-@inline function advanceChannel(dt: v128, input: v128, A: usize, B: usize, C: usize, from: usize, to: usize, bytes: usize): v128 {
+@inline function advanceChannel(
+  dt: v128, input: v128, A: usize, B: usize, C: usize, from: usize, to: usize, bytes: usize,
+): v128 {
   const scaled = f32x4.mul(dt, f32x4.splat(LOG2_E));
   let y = i32x4.splat(0);
   for (let at: usize = 0; at < bytes; at += 16) {
@@ -32,7 +34,8 @@ function updateVector(p: usize, b: i32, group: i32, channel: i32, lanes: i32): v
   const start = params.resetAt(p, b, 0) ? <usize>0 : params.initialState(p), end = params.lastState(p);
   const from = start != 0 ? start + state : <usize>0, nextFrom = start != 0 ? bytes : <usize>0;
   const to = end != 0 ? end + state : <usize>0, nextTo = end != 0 ? bytes : <usize>0;
-  const y0 = advanceChannel(v128.shuffle<f32>(dt, dt, 0, 0, 0, 0), v128.shuffle<f32>(input, input, 0, 0, 0, 0), A, B, C, from, to, bytes);
+  const y0 = advanceChannel(v128.shuffle<f32>(dt, dt, 0, 0, 0, 0), v128.shuffle<f32>(input, input, 0, 0, 0, 0),
+    A, B, C, from, to, bytes);
   let y1 = i32x4.splat(0), y2 = i32x4.splat(0), y3 = i32x4.splat(0);
   if (lanes > 1) {
     y1 = advanceChannel(v128.shuffle<f32>(dt, dt, 1, 1, 1, 1), v128.shuffle<f32>(input, input, 1, 1, 1, 1),
@@ -60,7 +63,8 @@ export function stateUpdate(p: usize, tid: i32, threads: i32): void {
   const perGroup = params.channels(p) / groups;
   const vectors = (perGroup + 3) >> 2;
   const tasks = params.batch(p) * groups * vectors;
-  for (let task = params.firstTask(tasks, tid, threads), end = params.firstTask(tasks, tid + 1, threads); task < end; task++) {
+  const end = params.firstTask(tasks, tid + 1, threads);
+  for (let task = params.firstTask(tasks, tid, threads); task < end; task++) {
     const row = task / vectors, vector = task % vectors;
     const group = row % groups;
     updateVector(p, row / groups, group, group * perGroup + (vector << 2), min(4, perGroup - (vector << 2)));

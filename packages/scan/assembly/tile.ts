@@ -5,9 +5,12 @@ import { BLOCK, TILE } from './params';
 import { channelValues } from './panel';
 import { expOfMagnitude, loadLanes, silu, softplus, storeLanes } from './vector';
 
-/** Bytes of one vector's part of a tile, and of a whole tile. */
+/**
+ * Bytes of one vector's part of a tile, and of a whole tile. 64 more than its contents, so that the same step of two
+ * tiles doesn't lie a multiple of 4096 bytes apart, where loads wait for unrelated stores (85 -> 81 ms in backward).
+ */
 @inline export const VECTOR_TILE: usize = 1024;
-@inline export const TILE_BYTES: usize = 4096;
+@inline export const TILE_BYTES: usize = 4160;
 
 @inline export function vectorsOf(channels: i32): i32 { return (channels + 3) >> 2; }
 @inline export function lanesOf(channels: i32, vector: i32): i32 { return min(4, channels - (vector << 2)); }

@@ -56,7 +56,8 @@ const negligible = 1e-25;
 
 /** Throws unless `actual` is `expected` within `tolerance`, relative to the norm and to the largest element. */
 export function expectClose(name: string, actual: FloatArray, expected: FloatArray, tolerance: number): void {
-  if (actual.length !== expected.length) throw new Error(`${name} has ${actual.length} elements, expected ${expected.length}`);
+  if (actual.length !== expected.length)
+    throw new Error(`${name} has ${actual.length} elements, expected ${expected.length}`);
   let difference = 0;
   let norm = 0;
   let largest = 0;
@@ -73,10 +74,13 @@ export function expectClose(name: string, actual: FloatArray, expected: FloatArr
     }
   });
   const relative = Math.sqrt(difference / norm);
-  const fits = Math.sqrt(difference) <= tolerance * Math.sqrt(norm) + negligible && worst <= 10 * tolerance * largest + negligible;
+  const fits =
+    Math.sqrt(difference) <= tolerance * Math.sqrt(norm) + negligible && worst <= 10 * tolerance * largest + negligible;
   if (!fits) {
     const element = `element ${at} is ${actual[at]}, expected ${expected[at]}`;
-    throw new Error(`${name}: relative difference ${relative.toExponential(2)}, expected at most ${tolerance}; ${element}`);
+    throw new Error(
+      `${name}: relative difference ${relative.toExponential(2)}, expected at most ${tolerance}; ${element}`,
+    );
   }
 }
 
@@ -105,7 +109,12 @@ type ScanCheck = (scan: Required<ScanImplementation>, scanCase: ScanCase, tolera
 const withResets = relationCases.map((scanCase) => ({ ...scanCase, features: { ...scanCase.features, resets: true } }));
 
 /** The suite: what is checked, on which cases, with which parts of an implementation. */
-const checks: readonly [name: string, cases: readonly ScanCase[], parts: readonly (keyof ScanImplementation)[], check: ScanCheck][] = [
+const checks: readonly [
+  name: string,
+  cases: readonly ScanCase[],
+  parts: readonly (keyof ScanImplementation)[],
+  check: ScanCheck,
+][] = [
   ['y and last state', scanCases, ['forward'], matchesReference],
   ['gradients', scanCases, ['backward'], matchesReferenceGradients],
   ['a scan is its steps', relationCases, ['forward', 'stateUpdate'], scanEqualsSteps],
@@ -247,7 +256,12 @@ async function resetsSeparate(scan: ScanImplementation, scanCase: ScanCase, tole
       state = lastState;
     }
     const size = stateSize(shape);
-    expectClose(`last state of sequence ${b}`, packed.lastState.subarray(b * size, (b + 1) * size), state ?? new Float32Array(), tolerance.forward);
+    expectClose(
+      `last state of sequence ${b}`,
+      packed.lastState.subarray(b * size, (b + 1) * size),
+      state ?? new Float32Array(),
+      tolerance.forward,
+    );
   }
 }
 

@@ -61,7 +61,9 @@ const baseShape: ScanShape = {
 function describeCase(shape: ScanShape, features: ScanFeatures): string {
   const kind = (variable: boolean): string => (variable ? 'var' : 'const');
   const sizes = `N${shape.dState} L${shape.length} B${shape.batch} D${shape.channels} G${shape.groups}`;
-  const options = (Object.keys(features) as (keyof ScanFeatures)[]).filter((name) => features[name]).map((name) => `+${name}`);
+  const options = (Object.keys(features) as (keyof ScanFeatures)[])
+    .filter((name) => features[name])
+    .map((name) => `+${name}`);
   const number = shape.complex ? 'complex' : 'real';
   return `${number} B ${kind(shape.variableB)} C ${kind(shape.variableC)} ${sizes} ${options.join('') || 'plain'}`;
 }
@@ -84,17 +86,28 @@ function listCases(): ScanCase[] {
       }
     }
     // groups up to one per channel, and blocks of channels that end within one
-    for (const [channels, groups] of [[12, 2], [12, 3], [6, 6], [40, 2], [66, 2], [34, 17]]) {
+    for (const [channels, groups] of [
+      [12, 2],
+      [12, 3],
+      [6, 6],
+      [40, 2],
+      [66, 2],
+      [34, 17],
+    ]) {
       add({ complex, channels, groups }, { ...allFeatures, resets: groups === 3 });
     }
     add({ complex, channels: 8, groups: 4, variableC: false }, allFeatures);
     add({ complex, channels: 8, groups: 4, variableB: false }, allFeatures);
     // states
     for (const dState of [1, 2, 3, 5, 8, 16, 64, 256]) {
-      add({ complex, dState, length: dState > 16 ? 11 : 70, channels: 5 }, { D: true, z: true, deltaSoftplus: true, initialState: true });
+      add(
+        { complex, dState, length: dState > 16 ? 11 : 70, channels: 5 },
+        { D: true, z: true, deltaSoftplus: true, initialState: true },
+      );
     }
     // lengths around the sizes that kernels like, and a single step
-    for (const length of [1, 2, 63, 64, 65, 128, 257]) add({ complex, length }, { ...allFeatures, resets: length % 2 === 1 });
+    for (const length of [1, 2, 63, 64, 65, 128, 257])
+      add({ complex, length }, { ...allFeatures, resets: length % 2 === 1 });
     add({ complex, length: 1, batch: 1, channels: 1, dState: 1 }, noFeatures);
     add({ complex, length: 200, batch: 1, channels: 4 }, { deltaSoftplus: true, resets: true, gradLastState: true });
     // channels around those sizes
@@ -151,7 +164,9 @@ export function scanCaseData({ seed, shape, features }: ScanCase): ScanCaseData 
     ...(features.z && { z: array('z', () => 3 * signed()) }),
     ...(features.deltaBias && { deltaBias: array('deltaBias', () => (features.deltaSoftplus ? -1 : 0.1) * uniform()) }),
     ...(features.initialState && { initialState: array('initialState', signed) }),
-    ...(features.resets && { resets: Int32Array.from({ length: shape.batch * shape.length }, () => (uniform() < 0.1 ? 1 : 0)) }),
+    ...(features.resets && {
+      resets: Int32Array.from({ length: shape.batch * shape.length }, () => (uniform() < 0.1 ? 1 : 0)),
+    }),
   };
   const y = array('y', signed);
   const gradients = features.gradLastState ? { y, lastState: array('lastState', signed) } : { y };

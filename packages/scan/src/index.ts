@@ -47,4 +47,10 @@ export {
   writeScanParams,
 } from './wasm-params';
 export { ScanMemoryError, ScanRuntime, type ScanRuntimeOptions } from './runtime';
-export { type StandaloneOptions, releaseScanMemory, selectiveScan, selectiveScanBackward, selectiveStateUpdate } from './standalone';
+export {
+  type StandaloneOptions,
+  releaseScanMemory,
+  selectiveScan,
+  selectiveScanBackward,
+  selectiveStateUpdate,
+} from './standalone';

@@ -1,5 +1,5 @@
 // Gradients of the scan in float64. s_t is the gradient that reaches h_t, g_t the one that reaches y_t before the gate:
-//   s_t = k g_t conj(C_t) + conj(a_{t+1}) s_{t+1}  (s_{L-1} starts from the last state's gradient)   k = 2 complex, 1 real
+//   s_t = k g_t conj(C_t) + conj(a_{t+1}) s_{t+1}, at the end from the last state's gradient; k = 2 complex, 1 real
 //   q_t = s_t conj(a_t h_{t-1})
 //   dC_t = sum_d k g_t conj(h_t)       dB_t = sum_d s_t dt_t u_t       dA = sum_{b,t} dt_t q_t
 //   du_t = D g_t + dt_t sum_n Re(s_t conj(B_t))        ddt_t = sum_n Re(s_t conj(B_t)) u_t + Re(q_t conj(A))
@@ -30,7 +30,8 @@ export function selectiveScanBackwardReference(
   const caller = 'selectiveScanBackwardReference';
   checkScanInputs(shape, inputs, [Float32Array, Float64Array], caller);
   checkOutputGradients(shape, gradients, [Float32Array, Float64Array], caller);
-  const zeros = (name: 'u' | 'A' | 'B' | 'C' | 'D' | 'initialState'): Float64Array => new Float64Array(scanSize(shape, name));
+  const zeros = (name: 'u' | 'A' | 'B' | 'C' | 'D' | 'initialState'): Float64Array =>
+    new Float64Array(scanSize(shape, name));
   const result: MutableGradients = { u: zeros('u'), delta: zeros('u'), A: zeros('A'), B: zeros('B'), C: zeros('C') };
   if (inputs.D !== undefined) result.D = zeros('D');
   if (inputs.z !== undefined) result.z = zeros('u');
@@ -43,7 +44,13 @@ export function selectiveScanBackwardReference(
 }
 
 /** States of one channel, (length + 1, dState, 2): row 0 is the initial state, row t + 1 is h_t. */
-function channelStates(shape: ScanShape, inputs: ScanInputs<FloatArray>, options: ScanOptions, b: number, d: number): Float64Array {
+function channelStates(
+  shape: ScanShape,
+  inputs: ScanInputs<FloatArray>,
+  options: ScanOptions,
+  b: number,
+  d: number,
+): Float64Array {
   const { length, dState, complex } = shape;
   const { A, B, u, initialState } = inputs;
   const states = new Float64Array((length + 1) * dState * 2);
@@ -88,7 +95,8 @@ function channelBackward(
   const adjoint = new Float64Array(dState * 2); // conj(a_{t+1}) s_{t+1}
   if (gradients.lastState !== undefined) {
     for (let n = 0; n < dState; n++) {
-      for (let part = 0; part < width; part++) adjoint[2 * n + part] = gradients.lastState[stateIndex(shape, b, d, n) + part];
+      for (let part = 0; part < width; part++)
+        adjoint[2 * n + part] = gradients.lastState[stateIndex(shape, b, d, n) + part];
     }
   }
   for (let t = length - 1; t >= 0; t--) {
@@ -148,7 +156,8 @@ function channelBackward(
   }
   if (result.initialState !== undefined) {
     for (let n = 0; n < dState; n++) {
-      for (let part = 0; part < width; part++) result.initialState[stateIndex(shape, b, d, n) + part] = adjoint[2 * n + part];
+      for (let part = 0; part < width; part++)
+        result.initialState[stateIndex(shape, b, d, n) + part] = adjoint[2 * n + part];
     }
   }
 }

@@ -1,7 +1,15 @@
 // The contract in float64, written for clarity: the oracle that every kernel is compared with. A state is a pair
 // (re, im) throughout; in real mode the imaginary parts are 0 and every formula below reduces to the real one.
-import { type FloatArray, type ScanInputs, type ScanOptions, type ScanOutput, type ScanShape, scanSize, stateWidth } from './types';
-import { ScanShapeError, checkScanInputs } from './validation';
+import {
+  type FloatArray,
+  type ScanInputs,
+  type ScanOptions,
+  type ScanOutput,
+  type ScanShape,
+  scanSize,
+  stateWidth,
+} from './types';
+import { checkScanInputs, checkStep } from './validation';
 
 /** log(1 + e^x), the identity above 20. */
 export function softplus(x: number): number {
@@ -29,7 +37,14 @@ export function stateIndex(shape: ScanShape, b: number, d: number, n: number): n
 }
 
 /** Index of the real part of B or C for (batch, t, channel, n). */
-export function coefficientIndex(shape: ScanShape, variable: boolean, b: number, t: number, d: number, n: number): number {
+export function coefficientIndex(
+  shape: ScanShape,
+  variable: boolean,
+  b: number,
+  t: number,
+  d: number,
+  n: number,
+): number {
   if (!variable) return stateIndex(shape, 0, d, n);
   const group = Math.floor(d / (shape.channels / shape.groups));
   return (((b * shape.length + t) * shape.groups + group) * shape.dState + n) * stateWidth(shape);
@@ -122,9 +137,4 @@ export function selectiveStateUpdateReference(
   const y = new Float64Array(scanSize(shape, 'y'));
   for (let b = 0; b < shape.batch; b++) advance(shape, all, options, state, y, b, 0);
   return y;
-}
-
-/** Throws unless `shape` is a single step. */
-export function checkStep(shape: ScanShape, caller: string): void {
-  if (shape?.length !== 1) throw new ScanShapeError(caller, 'shape.length', '1 (one step)', `value ${String(shape?.length)}`);
 }

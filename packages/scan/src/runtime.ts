@@ -9,8 +9,21 @@ import {
   scanArguments,
   scanSize,
 } from './types';
-import { type ScanKernelExports, type ScanVariant, compileScanModule, detectScanVariant, instantiateScanKernels } from './wasm';
-import { type ScanKernel, type ScanPointers, scanExports, scanParamsBytes, scanScratchBytes, writeScanParams } from './wasm-params';
+import {
+  type ScanKernelExports,
+  type ScanVariant,
+  compileScanModule,
+  detectScanVariant,
+  instantiateScanKernels,
+} from './wasm';
+import {
+  type ScanKernel,
+  type ScanPointers,
+  scanExports,
+  scanParamsBytes,
+  scanScratchBytes,
+  writeScanParams,
+} from './wasm-params';
 
 /** A scan needs more memory than 32-bit WebAssembly has. */
 export class ScanMemoryError extends Error {
@@ -19,7 +32,9 @@ export class ScanMemoryError extends Error {
     readonly caller: string,
     readonly bytes: number,
   ) {
-    super(`${caller}: arrays and scratch take ${bytes} bytes, expected at most ${maxBytes} (4 GiB of WebAssembly memory)`);
+    super(
+      `${caller}: arrays and scratch take ${bytes} bytes, expected at most ${maxBytes} (4 GiB of WebAssembly memory)`,
+    );
   }
 }
 
@@ -103,8 +118,12 @@ export class ScanRuntime {
 
   backward(shape: ScanShape, inputs: ScanInputs, gradients: ScanOutputGradients, options: ScanOptions): ScanGradients {
     const arena = new Arena();
-    const slots = scanArguments.filter((name) => inputs[name] !== undefined).map((name) => [name, arena.output(scanSize(shape, name))] as const);
-    const targets = slots.map(([name, { address }]) => [`grad${name[0].toUpperCase()}${name.slice(1)}`, address] as const);
+    const slots = scanArguments
+      .filter((name) => inputs[name] !== undefined)
+      .map((name) => [name, arena.output(scanSize(shape, name))] as const);
+    const targets = slots.map(
+      ([name, { address }]) => [`grad${name[0].toUpperCase()}${name.slice(1)}`, address] as const,
+    );
     const pointers = {
       ...inputPointers(arena, inputs),
       gradY: arena.input(gradients.y),
@@ -121,7 +140,15 @@ export class ScanRuntime {
     const y = arena.output(scanSize(shape, 'y'));
     const pointers = inputPointers(arena, { ...inputs, initialState: state });
     const address = pointers.initialState ?? 0;
-    this.run('stateUpdate', 'selectiveStateUpdate', arena, shape, inputs, { ...pointers, y: y.address, lastState: address }, options);
+    this.run(
+      'stateUpdate',
+      'selectiveStateUpdate',
+      arena,
+      shape,
+      inputs,
+      { ...pointers, y: y.address, lastState: address },
+      options,
+    );
     state.set(new Float32Array(this.memory.buffer, address, state.length));
     return this.read(y);
   }

@@ -1,7 +1,14 @@
 // The scan for whoever has Float32Arrays: validated, one thread, on a WASM instance that is made when first needed.
-import { type ScanGradients, type ScanInputs, type ScanOptions, type ScanOutput, type ScanOutputGradients, type ScanShape } from './types';
-import { checkOutputGradients, checkScanInputs } from './validation';
-import { checkStep, selectiveScanReference, selectiveStateUpdateReference } from './reference';
+import {
+  type ScanGradients,
+  type ScanInputs,
+  type ScanOptions,
+  type ScanOutput,
+  type ScanOutputGradients,
+  type ScanShape,
+} from './types';
+import { checkOutputGradients, checkScanInputs, checkStep } from './validation';
+import { selectiveScanReference, selectiveStateUpdateReference } from './reference';
 import { selectiveScanBackwardReference } from './reference-backward';
 import { ScanRuntime } from './runtime';
 
@@ -33,7 +40,7 @@ export function selectiveScan(shape: ScanShape, inputs: ScanInputs, options: Sta
   return { y: new Float32Array(y), lastState: new Float32Array(lastState) };
 }
 
-/** Gradients of every input that is present, from those of y and (optionally) of the last state. Keeps nothing from forward. */
+/** Gradients of every input that is present, from those of y and (optionally) the last state. Forward saves nothing. */
 export function selectiveScanBackward(
   shape: ScanShape,
   inputs: ScanInputs,
@@ -44,7 +51,10 @@ export function selectiveScanBackward(
   checkOutputGradients(shape, gradients, [Float32Array], 'selectiveScanBackward');
   if (options.implementation !== 'reference') return sharedRuntime().backward(shape, inputs, gradients, options);
   const result = selectiveScanBackwardReference(shape, inputs, gradients, options);
-  const rounded = Object.entries(result).map(([name, value]: [string, Float64Array]) => [name, new Float32Array(value)]);
+  const rounded = Object.entries(result).map(([name, value]: [string, Float64Array]) => [
+    name,
+    new Float32Array(value),
+  ]);
   return Object.fromEntries(rounded) as ScanGradients;
 }
 

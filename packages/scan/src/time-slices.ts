@@ -14,14 +14,22 @@ export function sliceSteps<T extends Float32Array | Int32Array | Uint8Array>(
   to: number,
 ): T {
   const size = values.length / (batch * length);
-  const rows = Array.from({ length: batch }, (_, b) => values.subarray((b * length + from) * size, (b * length + to) * size));
+  const rows = Array.from({ length: batch }, (_, b) =>
+    values.subarray((b * length + from) * size, (b * length + to) * size),
+  );
   const result = values.slice(0, batch * (to - from) * size) as T;
   rows.forEach((row, b) => result.set(row, b * (to - from) * size));
   return result;
 }
 
 /** Steps [from, to) of all sequences, starting from `initialState`. */
-export function sliceTime(shape: ScanShape, inputs: ScanInputs, from: number, to: number, initialState?: Float32Array): ScanPart {
+export function sliceTime(
+  shape: ScanShape,
+  inputs: ScanInputs,
+  from: number,
+  to: number,
+  initialState?: Float32Array,
+): ScanPart {
   const cut = <T extends Float32Array | Int32Array | Uint8Array>(values: T): T => sliceSteps(values, shape, from, to);
   const { initialState: _, ...rest } = inputs;
   return {
@@ -64,7 +72,12 @@ export function stateSize(shape: ScanShape): number {
 }
 
 /** Gradients of a whole from those of its parts [0, cut) and [cut, length): per step joined, per parameter added. */
-export function joinGradients(shape: ScanShape, first: ScanGradients, second: ScanGradients, cut: number): ScanGradients {
+export function joinGradients(
+  shape: ScanShape,
+  first: ScanGradients,
+  second: ScanGradients,
+  cut: number,
+): ScanGradients {
   const { batch, length } = shape;
   const perStep = (name: keyof ScanGradients): boolean =>
     ['u', 'delta', 'z'].includes(name) || (name === 'B' && shape.variableB) || (name === 'C' && shape.variableC);

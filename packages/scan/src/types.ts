@@ -10,7 +10,7 @@ export interface ScanShape {
   readonly channels: number;
   /** States per channel, 1 to 256. Complex numbers count once. */
   readonly dState: number;
-  /** A divisor of `channels`; channel d takes B and C of group floor(d / (channels / groups)). 1 where both are constant. */
+  /** A divisor of `channels`; channel d takes B and C of group floor(d / (channels / groups)). */
   readonly groups: number;
   readonly complex: boolean;
   readonly variableB: boolean;
@@ -57,7 +57,7 @@ export interface ScanOutputGradients<T extends FloatArray = Float32Array> {
   readonly lastState?: T;
 }
 
-/** Gradients of the inputs, each of its input's shape; complex ones are dL/dRe + i dL/dIm. Present where the input is. */
+/** Gradients of the inputs that are present, each of its input's shape; complex ones are dL/dRe + i dL/dIm. */
 export interface ScanGradients<T extends FloatArray = Float32Array> {
   readonly u: T;
   readonly delta: T;
@@ -98,7 +98,11 @@ export function scanDimensions(
     case 'delta':
     case 'z':
     case 'y':
-      return [['batch', batch], ['length', length], ['channels', channels]];
+      return [
+        ['batch', batch],
+        ['length', length],
+        ['channels', channels],
+      ];
     case 'A':
       return perChannel;
     case 'B':
@@ -112,6 +116,9 @@ export function scanDimensions(
     case 'lastState':
       return [['batch', batch], ...perChannel];
     case 'resets':
-      return [['batch', batch], ['length', length]];
+      return [
+        ['batch', batch],
+        ['length', length],
+      ];
   }
 }

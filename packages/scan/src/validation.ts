@@ -51,7 +51,8 @@ function printValue(value: unknown): string {
   if (ArrayBuffer.isView(value)) {
     return `${Object.prototype.toString.call(value).slice(8, -1)} of ${value.byteLength} bytes`;
   }
-  if (value === null || ['number', 'boolean', 'undefined', 'bigint'].includes(typeof value)) return `value ${String(value)}`;
+  if (value === null || ['number', 'boolean', 'undefined', 'bigint'].includes(typeof value))
+    return `value ${String(value)}`;
   if (typeof value === 'string') return `value '${value.slice(0, 40)}'`;
   return `type ${typeof value}`;
 }
@@ -66,7 +67,8 @@ function printDimensions(dimensions: readonly (readonly [string, number])[]): st
 
 /** Throws unless every field of `shape` is in its range. */
 export function checkScanShape(shape: ScanShape, caller = 'selectiveScan'): void {
-  if (shape === null || typeof shape !== 'object') throw new ScanShapeError(caller, 'shape', 'a ScanShape', printValue(shape));
+  if (shape === null || typeof shape !== 'object')
+    throw new ScanShapeError(caller, 'shape', 'a ScanShape', printValue(shape));
   for (const field of ['batch', 'length', 'channels', 'dState', 'groups'] as const) {
     const value: unknown = shape[field];
     if (!Number.isSafeInteger(value) || (value as number) < 1) {
@@ -87,7 +89,12 @@ export function checkScanShape(shape: ScanShape, caller = 'selectiveScan'): void
   }
   for (const name of [...scanArguments, 'resets'] as const) {
     if (!Number.isSafeInteger(scanSize(shape, name) * 8)) {
-      throw new ScanShapeError(caller, 'shape', `arrays below 2^53 bytes`, `${name} ${printDimensions(scanDimensions(shape, name))}`);
+      throw new ScanShapeError(
+        caller,
+        'shape',
+        `arrays below 2^53 bytes`,
+        `${name} ${printDimensions(scanDimensions(shape, name))}`,
+      );
     }
   }
 }
@@ -106,11 +113,19 @@ export function scanShapeOf(shapes: ScanArgumentShapes, caller = 'selectiveScan'
   if (u.length !== 3) throw new ScanShapeError(caller, 'u', '(batch, length, channels)', printShape(u));
   const complex = A.length === 3;
   if (!complex && A.length !== 2) {
-    throw new ScanShapeError(caller, 'A', '(channels, dState), or (channels, dState, re/im 2) in complex mode', printShape(A));
+    throw new ScanShapeError(
+      caller,
+      'A',
+      '(channels, dState), or (channels, dState, re/im 2) in complex mode',
+      printShape(A),
+    );
   }
   const constantRank = complex ? 3 : 2;
   const variableRank = complex ? 5 : 4;
-  for (const [name, axes] of [['B', B], ['C', C]] as const) {
+  for (const [name, axes] of [
+    ['B', B],
+    ['C', C],
+  ] as const) {
     if (axes.length !== constantRank && axes.length !== variableRank) {
       const last = complex ? ', re/im 2' : '';
       const expected = `(batch, length, groups, dState${last}) or (channels, dState${last})`;
@@ -120,7 +135,16 @@ export function scanShapeOf(shapes: ScanArgumentShapes, caller = 'selectiveScan'
   const variableB = B.length === variableRank;
   const variableC = C.length === variableRank;
   const groups = variableB ? B[2] : variableC ? C[2] : 1;
-  const shape: ScanShape = { batch: u[0], length: u[1], channels: u[2], dState: A[1], groups, complex, variableB, variableC };
+  const shape: ScanShape = {
+    batch: u[0],
+    length: u[1],
+    channels: u[2],
+    dState: A[1],
+    groups,
+    complex,
+    variableB,
+    variableC,
+  };
   checkScanShape(shape, caller);
   for (const name of [...scanArguments, 'resets'] as const) {
     const got = shapes[name];
@@ -153,7 +177,7 @@ function checkArray(
   }
 }
 
-/** Throws unless shape, arrays and their lengths fit together. `kinds` lists the float array classes that are accepted. */
+/** Throws unless shape, arrays and their lengths fit together. `kinds`: the float array classes that are accepted. */
 export function checkScanInputs(
   shape: ScanShape,
   inputs: ScanInputs<FloatArray>,
@@ -161,12 +185,20 @@ export function checkScanInputs(
   caller = 'selectiveScan',
 ): void {
   checkScanShape(shape, caller);
-  if (inputs === null || typeof inputs !== 'object') throw new ScanShapeError(caller, 'inputs', 'an object', printValue(inputs));
+  if (inputs === null || typeof inputs !== 'object')
+    throw new ScanShapeError(caller, 'inputs', 'an object', printValue(inputs));
   for (const name of scanArguments) {
     if (inputs[name] === undefined && !requiredArguments.includes(name)) continue;
     checkArray(shape, name, name, inputs[name], kinds, caller);
   }
-  if (inputs.resets !== undefined) checkArray(shape, 'resets', 'resets', inputs.resets, [Int32Array, Uint8Array], caller);
+  if (inputs.resets !== undefined)
+    checkArray(shape, 'resets', 'resets', inputs.resets, [Int32Array, Uint8Array], caller);
+}
+
+/** Throws unless `shape` is a single step. */
+export function checkStep(shape: ScanShape, caller: string): void {
+  if (shape?.length !== 1)
+    throw new ScanShapeError(caller, 'shape.length', '1 (one step)', `value ${String(shape?.length)}`);
 }
 
 /** Throws unless the gradients from above fit `shape`. */

@@ -1,5 +1,6 @@
 // The parameter block and the scratch memory of the WASM kernels: the TypeScript side of assembly/params.ts.
 import { type ScanShape, scanSize, stateWidth } from './types';
+import { ScanShapeError, checkStep } from './validation';
 
 /** Bytes of the parameter block, 38 fields of 32 bits, rounded up. */
 export const scanParamsBytes = 160;
@@ -10,7 +11,7 @@ const block = 16;
 /** Backward tasks per sequence: enough for threads, few enough that their partial sums of dB and dC stay small. */
 const maxTasks = 16;
 
-/** Kernels by what they compute. Backward's phases run in this order, each after all threads finished the one before. */
+/** Kernels by what they compute. Backward's phases run in this order, each when all threads have ended the last. */
 export const scanExports = {
   forward: ['scanForward'],
   backward: ['scanBackwardStates', 'scanBackwardMain', 'scanBackwardReduce'],
@@ -28,7 +29,8 @@ const pointerFields = [
 
 /**
  * Byte addresses of the arrays in linear memory, multiples of 4; absent or 0 where there is none. Float arrays are
- * float32. Forward needs `y` and reads `gradX` of nothing; every gradient and `lastState` may be left out.
+ * float32. Forward needs `y`, backward `gradY`; `lastState` and every
+ * gradient of an input may be left out.
  */
 export interface ScanPointers {
   readonly u: number;
@@ -94,13 +96,14 @@ function taskChannels(shape: ScanShape): number {
 /** Work area of one thread; the layouts are those at the heads of forwardBlock and backwardTask in assembly/. */
 function workBytes(shape: ScanShape, kernel: ScanKernel): number {
   const columns = shape.dState * stateWidth(shape);
+  // 64 bytes more than the contents: TILE_BYTES in assembly/tile.ts says why
   const tileBytes = tile * block * 4 + 64;
   const panels = block * columns * 4;
   const forward = 3 * tileBytes + 4 * panels;
   if (kernel !== 'backward') return forward;
   const sums = Math.ceil(columns / 4) * tile * 64 + 64;
   const blocks = taskChannels(shape) / block;
-  const backward = 8 * tileBytes + (2 * tile + 1) * 64 + 2 * sums + blocks * (7 * panels + 2 * block * 4);
+  const backward = 8 * tileBytes + (2 * tile + 1) * 32 + 2 * sums + blocks * (7 * panels + 2 * block * 4);
   return align(Math.max(forward, backward));
 }
 
@@ -109,10 +112,13 @@ interface Partial {
   readonly count: number;
 }
 
-/** Sums that backward finishes in its last phase: how many summands there are, and their bytes (none for one summand). */
+/** Sums that backward finishes in its last phase: number of summands, and their bytes (none where there is one). */
 function partials(shape: ScanShape): Record<'A' | 'B' | 'C' | 'D' | 'deltaBias', Partial> {
   const tasks = Math.ceil(shape.channels / shape.groups / taskChannels(shape));
-  const partial = (size: number, count: number): Partial => ({ count, bytes: count === 1 ? 0 : align(4 * size * count) });
+  const partial = (size: number, count: number): Partial => ({
+    count,
+    bytes: count === 1 ? 0 : align(4 * size * count),
+  });
   return {
     A: partial(scanSize(shape, 'A'), shape.batch),
     B: partial(scanSize(shape, 'B'), shape.variableB ? tasks : shape.batch),
@@ -129,7 +135,7 @@ function updatesInPlace(shape: ScanShape): boolean {
 
 /**
  * Scratch bytes of one call with `threads` threads. Forward: {@link scanTileStatesBytes} are extra, where wanted.
- * Backward: states at tile starts, partial sums and the threads' work areas; it never holds (batch, length, channels, dState).
+ * Backward: states at tile starts, partial sums and the threads' work areas, never (batch, length, channels, dState).
  */
 export function scanScratchBytes(shape: ScanShape, kernel: ScanKernel, threads: number): number {
   if (kernel === 'stateUpdate' && updatesInPlace(shape)) return 0;
@@ -141,10 +147,18 @@ export function scanScratchBytes(shape: ScanShape, kernel: ScanKernel, threads: 
 
 /**
  * Writes the parameter block of one call at byte `at` of `view`. Addresses beyond 2^31 are fine. The block must stay
- * as it is until the last phase has ended.
+ * as it is until the last phase has ended. Shape and sizes of the arrays are trusted (checkScanShape, scanSize).
  */
 export function writeScanParams(view: DataView, at: number, call: ScanCall): void {
-  const { kernel, shape, pointers } = call;
+  const { kernel, shape, pointers, threads } = call;
+  const caller = 'writeScanParams';
+  if (kernel === 'stateUpdate') checkStep(shape, caller);
+  if (!Number.isSafeInteger(threads) || threads < 1) {
+    throw new ScanShapeError(caller, 'threads', 'an integer of at least 1', `value ${threads}`);
+  }
+  if (call.scratch + scanScratchBytes(shape, kernel, threads) > 2 ** 32) {
+    throw new ScanShapeError(caller, 'scratch', 'an end below 4 GiB', `address ${call.scratch}`);
+  }
   const flags =
     (shape.complex ? 1 : 0) |
     (shape.variableB ? 2 : 0) |
@@ -160,7 +174,7 @@ export function writeScanParams(view: DataView, at: number, call: ScanCall): voi
     return address;
   };
   const perThread = workBytes(shape, kernel);
-  fields.push(take(call.threads * perThread), perThread);
+  fields.push(take(threads * perThread), perThread);
   if (kernel === 'backward') {
     fields.push(pointers.tileStates ?? take(scanTileStatesBytes(shape)), taskChannels(shape));
     const sums = partials(shape);

@@ -48,7 +48,7 @@ function readUnsigned(bytes: Uint8Array, at: number): readonly [value: number, n
 
 /** Index of the limits flag of the module's only import, a memory. */
 function memoryFlagIndex(bytes: Uint8Array): number {
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     const id = bytes[at];
     const [size, content] = readUnsigned(bytes, at + 1);
     if (id === 2) {
@@ -78,7 +78,10 @@ export function withMemoryKind(bytes: Uint8Array, shared: boolean): Uint8Array<A
 /** Bytes of a variant's module. It imports `env.memory`, {@link withMemoryKind} says of which kind. */
 export function scanModuleBytes(variant: ScanVariant, shared: boolean): Uint8Array<ArrayBuffer> {
   const base64 = variant === 'relaxed' ? kernelsRelaxed : kernelsSimd;
-  return withMemoryKind(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)), shared);
+  return withMemoryKind(
+    Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
+    shared,
+  );
 }
 
 /** Compiles a variant; the module can be posted to workers and instantiated there on the same memory. */
@@ -86,7 +89,7 @@ export function compileScanModule(variant: ScanVariant, shared: boolean): WebAss
   return new WebAssembly.Module(scanModuleBytes(variant, shared));
 }
 
-/** The kernels on `memory`. Writes the module's constants to [scanMemoryBase, scanMemoryEnd), the same ones every time. */
+/** The kernels on `memory`. Writes the module's constants into [scanMemoryBase, scanMemoryEnd), always the same. */
 export function instantiateScanKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): ScanKernelExports {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   return exports as unknown as ScanKernelExports;

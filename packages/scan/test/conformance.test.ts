@@ -1,7 +1,13 @@
 // The suite itself: it must fail implementations that are wrong in the ways implementations are wrong.
 import { describe, expect, it } from 'vitest';
 import { ScanRuntime, type ScanInputs } from '@mamba-ts/scan';
-import { type ScanImplementation, type ScanTestOptions, scanCaseData, scanCases, testScan } from '@mamba-ts/scan/conformance';
+import {
+  type ScanImplementation,
+  type ScanTestOptions,
+  scanCaseData,
+  scanCases,
+  testScan,
+} from '@mamba-ts/scan/conformance';
 
 const runtime = new ScanRuntime();
 const right: Required<ScanImplementation> = {
@@ -14,7 +20,10 @@ const right: Required<ScanImplementation> = {
 };
 
 /** Runs the suite without a test runner; returns the groups in which something failed, and what was skipped. */
-async function failures(implementation: ScanImplementation, options?: ScanTestOptions): Promise<{ failed: Set<string>; skipped: string[] }> {
+async function failures(
+  implementation: ScanImplementation,
+  options?: ScanTestOptions,
+): Promise<{ failed: Set<string>; skipped: string[] }> {
   const tests: { group: string; body: () => void | Promise<void> }[] = [];
   const skipped: string[] = [];
   let group = '';
@@ -50,8 +59,16 @@ describe('the conformance suite', () => {
   });
   let runs = 0;
   it.each<[string, ScanImplementation, string[]]>([
-    ['ignores resets', forwardWith((inputs) => ({ ...inputs, resets: undefined })), ['y and last state', 'resets separate sequences', 'a scan is its steps']],
-    ['ignores the initial state', forwardWith((inputs) => ({ ...inputs, initialState: undefined })), ['y and last state', 'a scan is its chunks']],
+    [
+      'ignores resets',
+      forwardWith((inputs) => ({ ...inputs, resets: undefined })),
+      ['y and last state', 'resets separate sequences', 'a scan is its steps'],
+    ],
+    [
+      'ignores the initial state',
+      forwardWith((inputs) => ({ ...inputs, initialState: undefined })),
+      ['y and last state', 'a scan is its chunks'],
+    ],
     ['leaves the gate out', forwardWith((inputs) => ({ ...inputs, z: undefined })), ['y and last state']],
     [
       'ignores softplus',
@@ -91,7 +108,10 @@ describe('the conformance suite', () => {
     ],
     [
       'steps without D',
-      { ...right, stateUpdate: (shape, inputs, options) => right.stateUpdate(shape, { ...inputs, D: undefined }, options) },
+      {
+        ...right,
+        stateUpdate: (shape, inputs, options) => right.stateUpdate(shape, { ...inputs, D: undefined }, options),
+      },
       ['a scan is its steps'],
     ],
     ['has no backward and does not say so', { forward: right.forward, stateUpdate: right.stateUpdate }, ['gradients']],
@@ -103,7 +123,10 @@ describe('the conformance suite', () => {
   it('lists what an implementation leaves out', async () => {
     const { failed, skipped } = await failures(
       { forward: right.forward, stateUpdate: right.stateUpdate },
-      { unsupported: ({ shape }, part) => (part === 'backward' ? 'no backward yet' : shape.complex ? 'real only' : undefined) },
+      {
+        unsupported: ({ shape }, part) =>
+          part === 'backward' ? 'no backward yet' : shape.complex ? 'real only' : undefined,
+      },
     );
     expect(failed).toEqual(new Set());
     expect(skipped.filter((name) => name.endsWith('(no backward yet)')).length).toBeGreaterThan(scanCases.length);

@@ -22,6 +22,9 @@ testScan({ describe, it }, 'reference behind the standalone functions', (): Scan
     selectiveScanBackward(shape, inputs, gradients, { ...options, implementation: 'reference' }),
   stateUpdate: (shape, { initialState, ...inputs }, options) => {
     const lastState = Float32Array.from(initialState ?? []);
-    return { y: selectiveStateUpdate(shape, lastState, inputs, { ...options, implementation: 'reference' }), lastState };
+    return {
+      y: selectiveStateUpdate(shape, lastState, inputs, { ...options, implementation: 'reference' }),
+      lastState,
+    };
   },
 }));

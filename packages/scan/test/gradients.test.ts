@@ -14,14 +14,23 @@ import { type ScanCase, scanCaseData, scanCases } from '@mamba-ts/scan/conforman
 const cases = scanCases.filter(({ shape }) => shape.batch * shape.length * shape.channels * shape.dState < 1000);
 
 function toFloat64(inputs: ScanInputs): ScanInputs<Float64Array> {
-  const entries = Object.entries(inputs).map(([name, value]) => [name, value instanceof Float32Array ? new Float64Array(value) : value]);
+  const entries = Object.entries(inputs).map(([name, value]) => [
+    name,
+    value instanceof Float32Array ? new Float64Array(value) : value,
+  ]);
   return Object.fromEntries(entries) as ScanInputs<Float64Array>;
 }
 
 /** L = <gradients.y, y> + <gradients.lastState, lastState>, as a real inner product. */
-function loss({ shape }: ScanCase, inputs: ScanInputs<Float64Array>, gradients: ScanOutputGradients, deltaSoftplus: boolean): number {
+function loss(
+  { shape }: ScanCase,
+  inputs: ScanInputs<Float64Array>,
+  gradients: ScanOutputGradients,
+  deltaSoftplus: boolean,
+): number {
   const { y, lastState } = selectiveScanReference(shape, inputs, { deltaSoftplus });
-  const dot = (a: Float64Array, b: Float32Array | undefined): number => (b === undefined ? 0 : a.reduce((sum, x, i) => sum + x * b[i], 0));
+  const dot = (a: Float64Array, b: Float32Array | undefined): number =>
+    b === undefined ? 0 : a.reduce((sum, x, i) => sum + x * b[i], 0);
   return dot(y, gradients.y) + dot(lastState, gradients.lastState);
 }
 
@@ -61,7 +70,10 @@ describe('reference gradients are central differences', () => {
       const scale = Math.max(...actual.map(Math.abs), 1e-3);
       const stride = Math.max(1, Math.floor(actual.length / 12));
       for (const [i, expected] of centralDifferences(scanCase, name, stride)) {
-        expect(Math.abs(actual[i] - expected) / scale, `${name}[${i}]: ${actual[i]}, differences ${expected}`).toBeLessThan(1e-7);
+        expect(
+          Math.abs(actual[i] - expected) / scale,
+          `${name}[${i}]: ${actual[i]}, differences ${expected}`,
+        ).toBeLessThan(1e-7);
       }
     }
   });
@@ -69,7 +81,16 @@ describe('reference gradients are central differences', () => {
 
 describe('a reference scan over time', () => {
   it('passes the softplus switch at 20 without a jump', () => {
-    const shape = { batch: 1, length: 1, channels: 1, dState: 1, groups: 1, complex: false, variableB: true, variableC: true };
+    const shape = {
+      batch: 1,
+      length: 1,
+      channels: 1,
+      dState: 1,
+      groups: 1,
+      complex: false,
+      variableB: true,
+      variableC: true,
+    };
     const gradientAt = (delta: number): number => {
       const one = new Float64Array([1]);
       const inputs = { u: one, delta: new Float64Array([delta]), A: new Float64Array([0]), B: one, C: one };

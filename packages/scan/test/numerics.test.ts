@@ -5,7 +5,17 @@ import { type ScanInputs, type ScanShape, type ScanVariant, ScanRuntime, selecti
 const variants: readonly ScanVariant[] = ['simd', 'relaxed'];
 
 function shapeOf(channels: number, shape: Partial<ScanShape> = {}): ScanShape {
-  return { batch: 1, length: 1, channels, dState: 1, groups: 1, complex: false, variableB: true, variableC: true, ...shape };
+  return {
+    batch: 1,
+    length: 1,
+    channels,
+    dState: 1,
+    groups: 1,
+    complex: false,
+    variableB: true,
+    variableC: true,
+    ...shape,
+  };
 }
 
 const range = (count: number, from: number, to: number): Float32Array =>
@@ -18,7 +28,14 @@ describe.each(variants)('%s', (variant) => {
   /** 2^(A log2 e) as the kernel computes it: the state after one step with dt = 1 and no input, from a state of 1. */
   function decayOf(A: Float32Array): Float32Array {
     const shape = shapeOf(A.length);
-    const inputs = { u: fill(A.length, 0), delta: fill(A.length, 1), A, B: fill(1, 0), C: fill(1, 0), initialState: fill(A.length, 1) };
+    const inputs = {
+      u: fill(A.length, 0),
+      delta: fill(A.length, 1),
+      A,
+      B: fill(1, 0),
+      C: fill(1, 0),
+      initialState: fill(A.length, 1),
+    };
     return runtime.forward(shape, inputs, {}).lastState;
   }
 
@@ -62,7 +79,15 @@ describe.each(variants)('%s', (variant) => {
 
   it('silu is exact to float32 and 0 or the identity far out', () => {
     const z = Float32Array.from([...range(100_000, -80, 80), -1e30, 1e30, -1000, 1000, 0]);
-    const inputs = { u: fill(z.length, 1), delta: fill(z.length, 0), A: fill(z.length, 0), B: fill(1, 0), C: fill(1, 0), D: fill(z.length, 1), z };
+    const inputs = {
+      u: fill(z.length, 1),
+      delta: fill(z.length, 0),
+      A: fill(z.length, 0),
+      B: fill(1, 0),
+      C: fill(1, 0),
+      D: fill(z.length, 1),
+      z,
+    };
     const { y } = runtime.forward(shapeOf(z.length), inputs, {});
     z.forEach((x, i) => {
       const expected = x / (1 + Math.exp(-x));
@@ -103,7 +128,13 @@ describe.each(variants)('%s', (variant) => {
 
   it('a slow decay over 20000 steps keeps its precision', () => {
     const shape = shapeOf(4, { length: 20_000 });
-    const inputs: ScanInputs = { u: range(80_000, 0, 1), delta: fill(80_000, 0.01), A: fill(4, -0.01), B: fill(20_000, 1), C: fill(20_000, 1) };
+    const inputs: ScanInputs = {
+      u: range(80_000, 0, 1),
+      delta: fill(80_000, 0.01),
+      A: fill(4, -0.01),
+      B: fill(20_000, 1),
+      C: fill(20_000, 1),
+    };
     const { lastState } = runtime.forward(shape, inputs, {});
     const expected = selectiveScanReference(shape, inputs).lastState;
     lastState.forEach((value, i) => expect(Math.abs(value / expected[i] - 1)).toBeLessThan(2e-4));

@@ -45,7 +45,8 @@ describe.each(variants)('%s', (variant) => {
       for (const other of others) {
         expect(other.out.y).toEqual(one.out.y);
         expect(other.out.lastState).toEqual(one.out.lastState);
-        for (const name of Object.keys(one.grad) as (keyof ScanGradients)[]) expect(other.grad[name]).toEqual(one.grad[name]);
+        for (const name of Object.keys(one.grad) as (keyof ScanGradients)[])
+          expect(other.grad[name]).toEqual(one.grad[name]);
       }
     });
   });
@@ -64,7 +65,8 @@ describe.each(variants)('%s', (variant) => {
   it.each([true, false])('runs on memory with shared: %s, and refuses the other kind', (shared) => {
     const module = compileScanModule(variant, shared);
     expect(WebAssembly.Module.imports(module)).toMatchObject([{ module: 'env', name: 'memory', kind: 'memory' }]);
-    const memory = (kind: boolean): WebAssembly.Memory => new WebAssembly.Memory({ initial: 2, maximum: 65536, shared: kind });
+    const memory = (kind: boolean): WebAssembly.Memory =>
+      new WebAssembly.Memory({ initial: 2, maximum: 65536, shared: kind });
     const kernels = instantiateScanKernels(module, memory(shared));
     for (const name of Object.values(scanExports).flat()) expect(kernels[name]).toBeTypeOf('function');
     expect(() => instantiateScanKernels(module, memory(!shared))).toThrow(WebAssembly.LinkError);
@@ -156,7 +158,9 @@ const outputNames = ['y', 'lastState'];
 function guardedRun(variant: ScanVariant, scanCase: (typeof scanCases)[number], threads: number): void {
   const { shape } = scanCase;
   for (const kernel of ['forward', 'backward'] as const) {
-    const { memory, pointers, zones, options } = layOut(scanCase, { scratch: scanScratchBytes(shape, kernel, threads) });
+    const { memory, pointers, zones, options } = layOut(scanCase, {
+      scratch: scanScratchBytes(shape, kernel, threads),
+    });
     const bytes = new Uint8Array(memory.buffer);
     const { scratch, ...arrays } = pointers;
     const written = zones.filter(({ name }) =>
@@ -173,13 +177,19 @@ function guardedRun(variant: ScanVariant, scanCase: (typeof scanCases)[number], 
     const zone = zones.findLast(({ from }) => from <= wrong);
     expect(wrong, `${kernel} of ${threads} threads wrote to byte ${wrong}, in or behind ${zone?.name}`).toBe(-1);
     for (const { name, from, to } of written.filter((result) => result.name !== 'scratch')) {
-      expect(new Float32Array(memory.buffer, from, (to - from) / 4).every(Number.isFinite), `${name} is finite`).toBe(true);
+      expect(new Float32Array(memory.buffer, from, (to - from) / 4).every(Number.isFinite), `${name} is finite`).toBe(
+        true,
+      );
     }
   }
 }
 
 /** Bytes of all gradients, with tileStates from forward or from backward's own first phase. */
-function hostRun(variant: ScanVariant, scanCase: (typeof scanCases)[number], keep: boolean): Record<string, Float32Array> {
+function hostRun(
+  variant: ScanVariant,
+  scanCase: (typeof scanCases)[number],
+  keep: boolean,
+): Record<string, Float32Array> {
   const { shape } = scanCase;
   const { memory, pointers, zones, options } = layOut(scanCase, {
     scratch: Math.max(scanScratchBytes(shape, 'forward', 1), scanScratchBytes(shape, 'backward', 1)),
@@ -189,9 +199,21 @@ function hostRun(variant: ScanVariant, scanCase: (typeof scanCases)[number], kee
   const all = keep ? { ...arrays, tileStates } : arrays;
   const softplus = options.deltaSoftplus ?? false;
   call(memory, variant, 'forward', shape, all, scratch, 1, softplus);
-  call(memory, variant, 'backward', shape, all, scratch, 1, softplus, keep ? scanExports.backward.slice(1) : scanExports.backward);
+  call(
+    memory,
+    variant,
+    'backward',
+    shape,
+    all,
+    scratch,
+    1,
+    softplus,
+    keep ? scanExports.backward.slice(1) : scanExports.backward,
+  );
   const results = zones.filter(({ name }) => name.startsWith('grad'));
-  return Object.fromEntries(results.map(({ name, from, to }) => [name, new Float32Array(memory.buffer, from, (to - from) / 4).slice()]));
+  return Object.fromEntries(
+    results.map(({ name, from, to }) => [name, new Float32Array(memory.buffer, from, (to - from) / 4).slice()]),
+  );
 }
 
 describe('scratch', () => {
@@ -205,7 +227,8 @@ describe('scratch', () => {
     expect(scanTileStatesBytes(shape)).toBeLessThan(32 * 2 ** 20);
   });
   it('of forward does not grow with the length', () => {
-    const bytes = (length: number): number => scanScratchBytes(shapeOf({ length, channels: 1024, dState: 16 }), 'forward', 2);
+    const bytes = (length: number): number =>
+      scanScratchBytes(shapeOf({ length, channels: 1024, dState: 16 }), 'forward', 2);
     expect(bytes(16384)).toBe(bytes(64));
     expect(bytes(64)).toBeLessThan(2 ** 20);
   });
@@ -218,9 +241,39 @@ describe('scratch', () => {
     const runtime = new ScanRuntime();
     const fill = (size: number, value: number): Float32Array => new Float32Array(size).fill(value);
     const steps = fill(scanSize(shape, 'u'), 0.5);
-    const inputs = { u: steps, delta: steps, A: fill(1024, -1), B: fill(scanSize(shape, 'B'), 1), C: fill(scanSize(shape, 'C'), 1) };
+    const inputs = {
+      u: steps,
+      delta: steps,
+      A: fill(1024, -1),
+      B: fill(scanSize(shape, 'B'), 1),
+      C: fill(scanSize(shape, 'C'), 1),
+    };
     const { A } = runtime.backward(shape, inputs, { y: steps }, {});
     expect(A.every((value) => Math.abs(value / A[0] - 1) < 1e-6)).toBe(true);
+  });
+});
+
+describe('writeScanParams', () => {
+  const view = new DataView(new ArrayBuffer(scanParamsBytes));
+  const pointers: ScanPointers = { u: 16, delta: 2 ** 31, A: 48, B: 64, C: 80 };
+  const shape = shapeOf({});
+  it('puts sizes, flags and addresses where the kernels read them', () => {
+    const flagged = { deltaSoftplus: true, resetsAreBytes: true };
+    writeScanParams(view, 0, { kernel: 'forward', shape, pointers, scratch: 4096, threads: 1, ...flagged });
+    const fields = Array.from({ length: 16 }, (_, index) => view.getUint32(4 * index, true));
+    expect(fields).toEqual([1, 1, 4, 4, 1, 2 + 4 + 8 + 16, 16, 2 ** 31, 48, 64, 80, 0, 0, 0, 0, 0]);
+    expect(view.getUint32(4 * 29, true)).toBe(4096);
+  });
+  it('refuses what no kernel could run', () => {
+    const write = (change: object): void =>
+      writeScanParams(view, 0, { kernel: 'forward', shape, pointers, scratch: 4096, threads: 1, ...change });
+    expect(() => write({ threads: 0 })).toThrow(
+      'writeScanParams: threads has value 0, expected an integer of at least 1',
+    );
+    expect(() => write({ kernel: 'stateUpdate', shape: shapeOf({ length: 2 }) })).toThrow('shape.length has value 2');
+    expect(() => write({ scratch: 2 ** 32 - 16 })).toThrow(
+      'scratch has address 4294967280, expected an end below 4 GiB',
+    );
   });
 });
 

@@ -104,7 +104,7 @@ export class S4DKernel extends Module {
  */
 export class S4D extends Module implements SequenceLayer<S4DState> {
   readonly dModel: number;
-  readonly constantState = true;
+  readonly constantState: boolean = true;
   readonly kernel: S4DKernel;
   /** (1, dModel) */
   readonly D: Variable;

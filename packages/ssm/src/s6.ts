@@ -77,7 +77,7 @@ interface Operands {
  */
 export class S6 extends Module implements SequenceLayer<S6State> {
   readonly dModel: number;
-  readonly constantState = true;
+  readonly constantState: boolean = true;
   /** (rows, dModel): rows of δ (dtRank), B and C (dState each), those that are selective; null if none is */
   readonly x_proj: Linear | null;
   readonly dt_proj: TimeStepProjection;

@@ -1,4 +1,4 @@
-import { type Device } from '@mamba-ts/tensor';
+import { cpu, type Device } from '@mamba-ts/tensor';
 
-/** The float32 devices that every layer is tested on, beside the reference. */
-export const floatDevices: Readonly<Record<string, () => Promise<Device>>> = {};
+/** The float32 devices that every test runs on, beside the float64 reference. */
+export const floatDevices: Readonly<Record<string, () => Promise<Device>>> = { cpu: () => cpu({ threads: 1 }) };

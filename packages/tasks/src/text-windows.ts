@@ -47,7 +47,7 @@ export class TextWindows implements TokenTask {
       );
     }
     this.scoredPositions = length;
-    this.description = `predict the next byte of a text of ${bytes.length} bytes, from at most ${length} before it`;
+    this.description = `predict the next byte of a text of ${bytes.length.toLocaleString('en-US')} bytes, from at most ${length} before it`;
   }
 
   trainBatch(index: number, batch: number): TokenBatch {

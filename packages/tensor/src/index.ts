@@ -16,7 +16,7 @@ export type { StepResult } from './compile/step-result';
 export { scope } from './scope';
 export { reportLeaks } from './leaks';
 export { realize } from './realize-tensors';
-export { nodesCreated } from './graph/node';
+export { type Node, nodesCreated } from './graph/node';
 export { cpu, type CpuOptions } from './cpu';
 export { reference } from './reference/backend';
 export { byteSize, type ComputeType, type DType, type HostArray, isDType, isFloat } from './dtype';

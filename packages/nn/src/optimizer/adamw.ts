@@ -75,8 +75,8 @@ export class AdamW {
     const { device } = trained[0].parameter;
     this.slots = trained.map((t) => ({
       ...t,
-      firstMoment: stateVariable(zeros(t.parameter.shape, { device })),
-      secondMoment: stateVariable(zeros(t.parameter.shape, { device })),
+      firstMoment: stateVariable(zeros(t.parameter.shape, { device: t.parameter.device })),
+      secondMoment: stateVariable(zeros(t.parameter.shape, { device: t.parameter.device })),
     }));
     this.step = stateVariable(zeros([], { device, dtype: 'int32' }));
     this.factor = stateVariable(ones([], { device }));

@@ -1,5 +1,5 @@
 import { OutOfRangeError, scope, type Tensor } from '@mamba-ts/tensor';
-import { checkNumber } from '../argument';
+import { checkPositive } from '../argument';
 
 /**
  * Euclidean norm of all gradients together, a scalar in float32.
@@ -23,7 +23,7 @@ export function gradientNorm(gradients: readonly Tensor[]): Tensor {
  * @throws OutOfRangeError if `maxNorm` is no positive number or there is no gradient
  */
 export function clipGradientNorm(gradients: readonly Tensor[], maxNorm: number): { gradients: Tensor[]; norm: Tensor } {
-  checkNumber('clipGradientNorm', 'maxNorm', maxNorm, Number.MIN_VALUE);
+  checkPositive('clipGradientNorm', 'maxNorm', maxNorm);
   return scope(() => {
     const norm = gradientNorm(gradients);
     const factor = norm.add(1e-6).reciprocal().mul(maxNorm).minimum(1);

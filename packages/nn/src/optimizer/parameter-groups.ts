@@ -1,4 +1,4 @@
-import { OutOfRangeError, type Variable } from '@mamba-ts/tensor';
+import { DTypeError, isFloat, OutOfRangeError, type Variable } from '@mamba-ts/tensor';
 import { checkNumber } from '../argument';
 import { metadataOf } from '../parameter';
 
@@ -57,6 +57,9 @@ export function settleParameters(
       learningRate = group.learningRate ?? learningRate;
       weightDecay = group.weightDecay ?? weightDecay;
       trainable = group.trainable ?? trainable;
+    }
+    if (trainable && !isFloat(parameter.dtype)) {
+      throw new DTypeError(`${where}: ${path} is ${parameter.dtype}, expected a float type, or trainable: false`);
     }
     if (trainable) trained.push({ path, parameter, learningRate, weightDecay });
   }

@@ -102,6 +102,7 @@ async function checkDifferences(s: Subject, form: Form, point: Point, analytic: 
   };
   for (const [name, g] of analytic) {
     const at = arrays.get(name) as Float64Array;
+    if (at.length === 0) continue;
     const size = Math.hypot(...g) / Math.sqrt(g.length);
     const single = (): Float64Array => {
       const d = new Float64Array(at.length);

@@ -15,7 +15,10 @@ export interface ProgramHost {
   own(buffer: DeviceBuffer, bytes: number, what: string): CpuBuffer;
 }
 
-/** A table in memory that tells a program where its buffers are (see PrintedProgram), and the parameter structs of its routines. */
+/**
+ * A table in memory that tells a program where its buffers are (see PrintedProgram), and the parameter structs of its
+ * routines.
+ */
 export class Binding {
   /** Address of the table, as a signed i32. */
   readonly table: number;
@@ -49,9 +52,15 @@ export class Binding {
     if (program.arenaBytes > 0 && arena === null) {
       throw new DeviceError(`cpu: a program needs an arena of ${program.arenaBytes} bytes and got none`);
     }
-    const buffers = externals.map((buffer, i) => host.own(buffer, program.slots[program.externals[i]].bytes, `buffer ${i}`));
+    const buffers = externals.map((buffer, i) =>
+      host.own(buffer, program.slots[program.externals[i]].bytes, `buffer ${i}`),
+    );
     if (program.arenaBytes > 0) buffers.push(host.own(arena as DeviceBuffer, program.arenaBytes, 'the arena'));
-    const addresses = [...buffers.slice(0, externals.length).map((b) => b.address), program.arenaBytes > 0 ? (buffers.at(-1) as CpuBuffer).address : 0, scratch];
+    const addresses = [
+      ...buffers.slice(0, externals.length).map((b) => b.address),
+      program.arenaBytes > 0 ? (buffers.at(-1) as CpuBuffer).address : 0,
+      scratch,
+    ];
     this.buffers = buffers;
     if (addresses.length === this.addresses.length && addresses.every((a, i) => a === this.addresses[i])) return;
     this.addresses = addresses;
@@ -60,7 +69,9 @@ export class Binding {
 
   private write(): void {
     const { host, program, printed, addresses } = this;
-    new Int32Array(host.memory(), this.address, printed.tableWords).set([...addresses, ...this.routineAddresses].map((a) => a | 0));
+    new Int32Array(host.memory(), this.address, printed.tableWords).set(
+      [...addresses, ...this.routineAddresses].map((a) => a | 0),
+    );
     const arena = addresses[program.externals.length];
     const slotAddress = (slot: number | null): number => {
       if (slot === null) return 0;

@@ -27,8 +27,9 @@ class Code implements PoolProgram {
 }
 
 /**
- * A program with its module and what it holds in memory: the module bytes for the workers, scratch, and one binding for `run`. All three are
- * made at first use and given back on eviction from the backend's cache; it stays usable afterwards.
+ * A program with its module and what it holds in memory: the module bytes for the workers, scratch, and one binding for
+ * `run`. All three are made at first use and given back on eviction from the backend's cache; it stays usable
+ * afterwards.
  */
 export class CompiledProgram implements Executable {
   private readonly code: Code;

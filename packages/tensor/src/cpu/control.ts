@@ -1,6 +1,7 @@
 /**
- * Byte addresses of the control words in the first page of the memory. Each group that different threads write has a cache line of its own.
- * [1024, 65536) holds the static data of the AssemblyScript modules; the heap starts at `heapStart`.
+ * Byte addresses of the control words in the first page of the memory. Each group that different threads write has a
+ * cache line of its own. [1024, 65536) holds the static data of the AssemblyScript modules; the heap starts at
+ * `heapStart`.
  */
 export const control = {
   /** Counts jobs; workers wait on it. The words behind it describe the job. */
@@ -19,6 +20,8 @@ export const control = {
   barrierGeneration: 128,
   /** Threads that wait on `barrierGeneration` in the kernel rather than spin. */
   barrierSleepers: 132,
+  /** Turns that threads spin at a barrier before they sleep: adapts to whether spinning helps. */
+  spinLimit: 136,
   /** Fault kind as it was when the last thread arrived. */
   faultSnapshot: 192,
   /** Not 0: thread (value - 1) failed, everybody leaves. */

@@ -37,7 +37,10 @@ export interface CpuCounters {
 /** Compiled programs kept; the least recently used is evicted. */
 const cacheSize = 256;
 
-/** The tensor core on WebAssembly SIMD: generated kernels, AssemblyScript routines, threads over one shared memory. Work is done when a call returns. */
+/**
+ * The tensor core on WebAssembly SIMD: generated kernels, AssemblyScript routines, threads over one shared memory. Work
+ * is done when a call returns.
+ */
 export class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly description: string;
@@ -55,7 +58,8 @@ export class CpuBackend implements Backend {
   constructor(private readonly parts: CpuParts) {
     const { memory, pool, modules } = parts;
     this.threads = pool?.threads ?? 1;
-    this.description = `WASM SIMD${parts.relaxed ? ' (relaxed)' : ''}, ${this.threads} ${this.threads === 1 ? 'thread' : 'threads'}`;
+    const unit = this.threads === 1 ? 'thread' : 'threads';
+    this.description = `WASM SIMD${parts.relaxed ? ' (relaxed)' : ''}, ${this.threads} ${unit}`;
     this.heap = new Heap(memory, parts.maximumBytes);
     const instance = (module: WebAssembly.Module | null): WebAssembly.ModuleImports =>
       module ? (new WebAssembly.Instance(module, { env: { memory } }).exports as WebAssembly.ModuleImports) : {};
@@ -141,10 +145,22 @@ export class CpuBackend implements Backend {
       return known;
     }
     const { shared, relaxed, maximumPages, parallelWork } = this.parts;
-    const printed = printProgram(program, { shared, relaxed, maximumPages, parallelWork, routine: (step) => this.routine(step.call) });
+    const printed = printProgram(program, {
+      shared,
+      relaxed,
+      maximumPages,
+      parallelWork,
+      routine: (step) => this.routine(step.call),
+    });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(printed.bytes), this.imports);
     this.counters.programsCompiled++;
-    const compiled = new CompiledProgram(this.runner, program, printed, this.nextProgram++, instance.exports.run as PoolProgram['enter']);
+    const compiled = new CompiledProgram(
+      this.runner,
+      program,
+      printed,
+      this.nextProgram++,
+      instance.exports.run as PoolProgram['enter'],
+    );
     this.touch(compiled);
     return compiled;
   }
@@ -168,7 +184,9 @@ export class CpuBackend implements Backend {
       status = pool ? pool.execute(code, table) : code.enter(table, 0, 1);
     } catch (error) {
       pool?.abandon();
-      throw error instanceof DeviceError ? error : new DeviceError(`cpu: a program failed: ${String(error)}`, { cause: error });
+      throw error instanceof DeviceError
+        ? error
+        : new DeviceError(`cpu: a program failed: ${String(error)}`, { cause: error });
     }
     if (status !== 0) this.raise(status);
   }
@@ -186,9 +204,11 @@ export class CpuBackend implements Backend {
 
   private own(buffer: DeviceBuffer, bytes: number, what: string): CpuBuffer {
     if (this.disposed) this.checkUsable();
-    if (!(buffer instanceof CpuBuffer) || buffer.owner !== this) throw new DeviceError(`cpu: ${what} belongs to another device`);
+    if (!(buffer instanceof CpuBuffer) || buffer.owner !== this)
+      throw new DeviceError(`cpu: ${what} belongs to another device`);
     if (buffer.freed) throw new DeviceError(`cpu: ${what} was freed`);
-    if (buffer.bytes < bytes) throw new DeviceError(`cpu: ${what} has ${buffer.bytes} bytes, expected at least ${bytes}`);
+    if (buffer.bytes < bytes)
+      throw new DeviceError(`cpu: ${what} has ${buffer.bytes} bytes, expected at least ${bytes}`);
     return buffer;
   }
 
@@ -208,8 +228,14 @@ export class CpuBackend implements Backend {
   }
 }
 
-/** Memory that starts with the reserved page and may grow to `maximumBytes`, or to less where the host does not allow so much. */
-export function createMemory(shared: boolean, maximumBytes: number): { memory: WebAssembly.Memory; maximumPages: number } {
+/**
+ * Memory that starts with the reserved page and may grow to `maximumBytes`, or to less where the host does not allow so
+ * much.
+ */
+export function createMemory(
+  shared: boolean,
+  maximumBytes: number,
+): { memory: WebAssembly.Memory; maximumPages: number } {
   const page = 65536;
   let maximum = Math.max(2, Math.min(65536, Math.floor(maximumBytes / page)));
   for (;;) {

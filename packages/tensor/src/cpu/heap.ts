@@ -23,8 +23,8 @@ function binOf(size: number): number {
 }
 
 /**
- * Allocator over one WebAssembly memory: segregated bins of free blocks with coalescing, best bin first. Its book-keeping is on the JS side,
- * so that kernels cannot damage it.
+ * Allocator over one WebAssembly memory: segregated bins of free blocks with coalescing, best bin first. Its
+ * book-keeping is on the JS side, so that kernels cannot damage it.
  */
 export class Heap {
   /** Sizes of free blocks by start address, and their starts by end address. */
@@ -83,7 +83,8 @@ export class Heap {
   }
 
   private take(size: number): number | null {
-    // In its own bin a block may be too small, in a higher one it can't: look at a few, then go up, and only then at all of them.
+    // In its own bin a block may be too small, in a higher one it can't: look at a few, then go up, and only then at
+    // all of them.
     const own = binOf(size);
     const near = this.fitting(own, size, 8);
     if (near !== null) return this.split(near, size);
@@ -121,7 +122,8 @@ export class Heap {
     if (missing > room || !(this.grow(wished) || this.grow(missing))) {
       const mib = (n: number): string => `${(n / 2 ** 20).toFixed(1)} MiB`;
       throw new DeviceError(
-        `cpu: out of memory: ${mib(asked)} asked for, ${mib(this.bytesInUse)} in use, limit ${mib(this.maximumBytes)}; dispose tensors that are no longer needed`,
+        `cpu: out of memory: ${mib(asked)} asked for, ${mib(this.bytesInUse)} in use, limit ${mib(this.maximumBytes)}; ` +
+          'dispose tensors that are no longer needed',
       );
     }
     return this.take(size) as number;

@@ -2,7 +2,10 @@ import { DeviceError } from '../errors';
 import { control } from './control';
 import { workerSource } from './worker-source';
 
-/** Turns of a worker's spin loop before it sleeps until the next job: about the JS time between two replays of a small step. */
+/**
+ * Turns of a worker's spin loop before it sleeps until the next job: about the JS time between two replays of a small
+ * step.
+ */
 const workerSpins = 20000;
 /** Programs that a worker keeps compiled. */
 export const workerPrograms = 512;
@@ -38,8 +41,9 @@ export interface PoolSetup {
 }
 
 /**
- * Threads that run the same program side by side on one shared memory. Thread 0 is the caller; the others are workers that block on a control
- * word between jobs. Nothing but shared memory is used after the start, because a blocked thread receives no messages.
+ * Threads that run the same program side by side on one shared memory. Thread 0 is the caller; the others are workers
+ * that block on a control word between jobs. Nothing but shared memory is used after the start, because a blocked
+ * thread receives no messages.
  */
 export class ThreadPool {
   readonly threads: number;
@@ -67,13 +71,22 @@ export class ThreadPool {
         pool.failure ??= `worker thread ${i + 1} ended: ${why}`;
       });
       return new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new DeviceError(`cpu: worker thread ${i + 1} did not start in ${startLimit} ms`)), startLimit);
+        const timer = setTimeout(
+          () => reject(new DeviceError(`cpu: worker thread ${i + 1} did not start in ${startLimit} ms`)),
+          startLimit,
+        );
         const settle = (act: () => void): void => {
           clearTimeout(timer);
           act();
         };
         worker.onReady(() => settle(resolve));
-        worker.onEnd((why) => settle(() => reject(new DeviceError(`cpu: worker thread ${i + 1} could not start: ${why}; { threads: 1 } needs no workers`))));
+        worker.onEnd((why) =>
+          settle(() =>
+            reject(
+              new DeviceError(`cpu: worker thread ${i + 1} could not start: ${why}; { threads: 1 } needs no workers`),
+            ),
+          ),
+        );
       });
     });
     try {
@@ -86,7 +99,10 @@ export class ThreadPool {
     return pool;
   }
 
-  /** Runs a program on all threads; gives what thread 0's `run` gives. Allocates nothing. @throws DeviceError when a worker has died */
+  /**
+   * Runs a program on all threads; gives what thread 0's `run` gives. Allocates nothing. @throws DeviceError when a
+   * worker has died
+   */
   execute(program: PoolProgram, table: number): number {
     const { words } = this;
     if (!program.parallel) return program.enter(table, 0, 1);
@@ -153,7 +169,8 @@ type WorkerThreads = typeof import('node:worker_threads');
 
 /** A module of Node's, or null elsewhere. Not an import: the same bundle runs in browsers. */
 function nodeModule<T>(name: string): T | null {
-  const host = (globalThis as { process?: { versions?: { node?: string }; getBuiltinModule?: (name: string) => T } }).process;
+  const host = (globalThis as { process?: { versions?: { node?: string }; getBuiltinModule?: (name: string) => T } })
+    .process;
   return host?.versions?.node && host.getBuiltinModule ? host.getBuiltinModule(name) : null;
 }
 
@@ -182,10 +199,14 @@ function browserThread(data: unknown): Thread {
   worker.postMessage(data);
   return {
     onReady: (listener) =>
-      worker.addEventListener('message', () => {
-        URL.revokeObjectURL(url);
-        listener();
-      }, { once: true }),
+      worker.addEventListener(
+        'message',
+        () => {
+          URL.revokeObjectURL(url);
+          listener();
+        },
+        { once: true },
+      ),
     onEnd: (listener) => worker.addEventListener('error', (event) => listener(event.message), { once: true }),
     terminate: () => worker.terminate(),
   };
@@ -195,7 +216,11 @@ function browserThread(data: unknown): Thread {
 export function canThread(): boolean {
   if (typeof SharedArrayBuffer === 'undefined') return false;
   if (nodeThreads()) return true;
-  return typeof Worker !== 'undefined' && typeof Blob !== 'undefined' && (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
+  return (
+    typeof Worker !== 'undefined' &&
+    typeof Blob !== 'undefined' &&
+    (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true
+  );
 }
 
 /** Cores that this process may use. */

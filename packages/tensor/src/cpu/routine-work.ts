@@ -19,7 +19,8 @@ export function routineWork(call: RoutineCall): number {
     case 'selectiveScan':
     case 'selectiveScanBackward':
     case 'stateUpdate': {
-      const dState = call.inputs[call.name === 'selectiveScanBackward' ? 4 : call.name === 'stateUpdate' ? 3 : 2]?.shape.at(-1) ?? 1;
+      const dState =
+        call.inputs[call.name === 'selectiveScanBackward' ? 4 : call.name === 'stateUpdate' ? 3 : 2]?.shape.at(-1) ?? 1;
       return elements * (4 + dState * 3);
     }
     case 'crossEntropy':

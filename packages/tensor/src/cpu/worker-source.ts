@@ -1,7 +1,8 @@
 /**
- * The body of a worker thread, as source text: it must start from a blob in browsers and from a string in Node, in ESM and CJS bundles, and
- * must not be touched by a bundler. `start` never returns until the pool is disposed; everything arrives through the shared memory:
- * programs are compiled here from the bytes that the job names. See control.ts for the words.
+ * The body of a worker thread, as source text: it must start from a blob in browsers and from a string in Node, in ESM
+ * and CJS bundles, and must not be touched by a bundler. `start` never returns until the pool is disposed; everything
+ * arrives through the shared memory: programs are compiled here from the bytes that the job names. See control.ts for
+ * the words.
  */
 export const workerSource = `
 'use strict';
@@ -40,7 +41,8 @@ function start({ memory, kernels, scan, tid, control, spins, programs: bound, re
       run(words[at(control.jobTable)], tid, words[at(control.jobThreads)]);
     }
   } catch (error) {
-    const text = String(error && error.message || error).replace(/[^ -~]/g, '?').slice(0, control.end - control.errorText);
+    const room = control.end - control.errorText;
+    const text = String(error && error.message || error).replace(/[^ -~]/g, '?').slice(0, room);
     for (let i = 0; i < text.length; i++) new Uint8Array(memory.buffer)[control.errorText + i] = text.charCodeAt(i);
     words[at(control.errorLength)] = text.length;
     Atomics.store(words, at(control.abort), tid + 1);
@@ -48,7 +50,8 @@ function start({ memory, kernels, scan, tid, control, spins, programs: bound, re
     ready();
   }
 }
-const threads = typeof process === 'object' && process.getBuiltinModule ? process.getBuiltinModule('node:worker_threads') : null;
-if (threads && threads.parentPort) start({ ...threads.workerData, ready: () => threads.parentPort.postMessage('ready') });
+const node = typeof process === 'object' && process.getBuiltinModule;
+const { parentPort, workerData } = node ? process.getBuiltinModule('node:worker_threads') : {};
+if (parentPort) start({ ...workerData, ready: () => parentPort.postMessage('ready') });
 else onmessage = ({ data }) => start({ ...data, ready: () => postMessage('ready') });
 `;

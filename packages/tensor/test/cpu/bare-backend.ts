@@ -6,9 +6,16 @@ import type { Program, Slot, Step } from '../../src/compile/program';
 import { byteSize, type DType, type HostArray } from '../../src/dtype';
 import { interpretKernel, type RefMemory } from '../../src/reference/interpreter';
 
-/** A CPU backend without routines: kernels only, no AssemblyScript modules. `parallelWork` 0 gives every kernel to all threads. */
+/**
+ * A CPU backend without routines: kernels only, no AssemblyScript modules. `parallelWork` 0 gives every kernel to all
+ * threads.
+ */
 export function bareBackend(options: CpuOptions = {}, parallelWork?: number): Promise<CpuBackend> {
-  return assembleCpuBackend(options, { routines: {}, parallelWork, modules: async () => ({ kernels: null, scan: null }) });
+  return assembleCpuBackend(options, {
+    routines: {},
+    parallelWork,
+    modules: async () => ({ kernels: null, scan: null }),
+  });
 }
 
 let programs = 0;
@@ -42,7 +49,11 @@ export function runOn(backend: CpuBackend, kernel: Kernel, buffers: readonly Tes
 /** The same by the float64 interpreter. */
 export function interpreted(kernel: Kernel, buffers: readonly TestBuffer[]): RefMemory[] {
   const memory = buffers.map((b) => b.values.slice() as RefMemory);
-  interpretKernel(kernel, memory, buffers.map((b) => b.dtype));
+  interpretKernel(
+    kernel,
+    memory,
+    buffers.map((b) => b.dtype),
+  );
   return memory;
 }
 

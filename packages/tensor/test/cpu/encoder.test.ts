@@ -13,13 +13,26 @@ function written(write: (w: ByteWriter) => void): number[] {
 }
 
 describe('LEB128', () => {
-  test.each([[0, [0]], [127, [0x7f]], [128, [0x80, 1]], [624485, [0xe5, 0x8e, 0x26]], [2 ** 32 - 1, [0xff, 0xff, 0xff, 0xff, 0x0f]]])('unsigned %d', (value, bytes) => {
+  test.each([
+    [0, [0]],
+    [127, [0x7f]],
+    [128, [0x80, 1]],
+    [624485, [0xe5, 0x8e, 0x26]],
+    [2 ** 32 - 1, [0xff, 0xff, 0xff, 0xff, 0x0f]],
+  ])('unsigned %d', (value, bytes) => {
     expect(written((w) => w.u32(value))).toEqual(bytes);
   });
 
   test.each([
-    [0, [0]], [-1, [0x7f]], [63, [0x3f]], [64, [0xc0, 0]], [-64, [0x40]], [-65, [0xbf, 0x7f]], [-123456, [0xc0, 0xbb, 0x78]],
-    [-(2 ** 31), [0x80, 0x80, 0x80, 0x80, 0x78]], [2 ** 31 - 1, [0xff, 0xff, 0xff, 0xff, 0x07]],
+    [0, [0]],
+    [-1, [0x7f]],
+    [63, [0x3f]],
+    [64, [0xc0, 0]],
+    [-64, [0x40]],
+    [-65, [0xbf, 0x7f]],
+    [-123456, [0xc0, 0xbb, 0x78]],
+    [-(2 ** 31), [0x80, 0x80, 0x80, 0x80, 0x78]],
+    [2 ** 31 - 1, [0xff, 0xff, 0xff, 0xff, 0x07]],
   ])('signed %d', (value, bytes) => {
     expect(written((w) => w.s32(value))).toEqual(bytes);
     expect(written((w) => w.s64(BigInt(value)))).toEqual(bytes);
@@ -51,12 +64,21 @@ describe('modules', () => {
           sum.set(total, i32.add(total.get, i.get));
         });
       });
-      sum.if(i32.gtS(total.get, i32.const(1000)), () => sum.set(total, i32.const(-1)), () => sum.set(total, i32.mul(total.get, i32.const(10))));
+      sum.if(
+        i32.gtS(total.get, i32.const(1000)),
+        () => sum.set(total, i32.const(-1)),
+        () => sum.set(total, i32.mul(total.get, i32.const(10))),
+      );
       sum.return(total.get);
       sum.unreachable();
       const index = module.add(sum);
       const double = new FunctionBuilder(['i32'], ['i32']);
-      double.return(i32.add(callExpr('i32', index, [double.parameter(0, 'i32')]), callExpr('i32', index, [double.parameter(0, 'i32')])));
+      double.return(
+        i32.add(
+          callExpr('i32', index, [double.parameter(0, 'i32')]),
+          callExpr('i32', index, [double.parameter(0, 'i32')]),
+        ),
+      );
       double.unreachable();
       module.export('sumTo', index);
       module.export('twice', module.add(double));
@@ -82,9 +104,12 @@ describe('modules', () => {
       expect(fn.float(1)).toBe(fn.float(1));
       expect(fn.float(0)).not.toBe(fn.float(-0));
       const x = fn.int(7);
-      const unary = (ops: Record<string, unknown>, names: string[]): void => names.forEach((n) => fn.drop((ops[n] as (v: V128) => V128)(x)));
-      const binary = (ops: Record<string, unknown>, names: string[]): void => names.forEach((n) => fn.drop((ops[n] as (v: V128, w: V128) => V128)(x, x)));
-      const shifts = (ops: Record<string, unknown>, names: string[]): void => names.forEach((n) => fn.drop((ops[n] as (v: V128, w: typeof a) => V128)(x, a)));
+      const unary = (ops: Record<string, unknown>, names: string[]): void =>
+        names.forEach((n) => fn.drop((ops[n] as (v: V128) => V128)(x)));
+      const binary = (ops: Record<string, unknown>, names: string[]): void =>
+        names.forEach((n) => fn.drop((ops[n] as (v: V128, w: V128) => V128)(x, x)));
+      const shifts = (ops: Record<string, unknown>, names: string[]): void =>
+        names.forEach((n) => fn.drop((ops[n] as (v: V128, w: typeof a) => V128)(x, a)));
       unary(v128, ['not']);
       binary(v128, ['and', 'andnot', 'or', 'xor']);
       fn.drop(v128.select(x, x, x));
@@ -99,12 +124,36 @@ describe('modules', () => {
       }
       unary(f32x4, ['fromI32', 'fromF64Zero']);
       unary(f64x2, ['fromLowI32', 'fromLowF32']);
-      for (const op of [i32.add, i32.sub, i32.mul, i32.and, i32.or, i32.eq, i32.ne, i32.ltS, i32.ltU, i32.gtS, i32.geS, i32.geU, i32.leS, i32.shl, i32.shrU]) {
+      for (const op of [
+        i32.add,
+        i32.sub,
+        i32.mul,
+        i32.and,
+        i32.or,
+        i32.eq,
+        i32.ne,
+        i32.ltS,
+        i32.ltU,
+        i32.gtS,
+        i32.geS,
+        i32.geU,
+        i32.leS,
+        i32.shl,
+        i32.shrU,
+      ]) {
         fn.drop(op(a, a));
       }
       fn.drop(i32.load(a));
       fn.drop(i32.load16u(a));
-      for (const load of [v128.load, v128.load32Splat, v128.load16Splat, v128.load32Zero, v128.load64Zero, v128.load16x4u]) fn.drop(load(a, 4));
+      for (const load of [
+        v128.load,
+        v128.load32Splat,
+        v128.load16Splat,
+        v128.load32Zero,
+        v128.load64Zero,
+        v128.load16x4u,
+      ])
+        fn.drop(load(a, 4));
       fn.drop(v128.load32Lane(a, x, 3));
       fn.drop(v128.load16Lane(a, x, 7));
       fn.drop(atomic.load(i32.const(0)));
@@ -118,7 +167,9 @@ describe('modules', () => {
   test('imports after functions and undefined functions are mistakes', () => {
     const module = new ModuleBuilder();
     module.declare({ parameters: [], results: [] });
-    expect(() => module.importFunction('a', 'b', { parameters: [], results: [] })).toThrow('imports come before functions');
+    expect(() => module.importFunction('a', 'b', { parameters: [], results: [] })).toThrow(
+      'imports come before functions',
+    );
     expect(() => module.finish()).toThrow('never defined');
   });
 });

@@ -9,8 +9,8 @@ import { i32 } from '../../src/cpu/wasm/operators';
 import type { RoutineName } from '../../src/graph/routines';
 
 /**
- * A stand-in for the AssemblyScript modules: `mark` writes 100 threads + tid to output[tid]; `fault` reads an int from its input and reports
- * it as a fault if it is not 0; `trap` fails in thread 1; `hang` never ends in thread 1.
+ * A stand-in for the AssemblyScript modules: `mark` writes 100 threads + tid to output[tid]; `fault` reads an int from
+ * its input and reports it as a fault if it is not 0; `trap` fails in thread 1; `hang` never ends in thread 1.
  */
 function fakeModule(shared: boolean): WebAssembly.Module {
   const module = new ModuleBuilder();
@@ -20,8 +20,16 @@ function fakeModule(shared: boolean): WebAssembly.Module {
     body(fn);
     module.export(name, module.add(fn));
   };
-  const parts = (fn: FunctionBuilder): { pointer: (i: number) => ReturnType<typeof i32.load>; tid: ReturnType<typeof i32.const>; threads: ReturnType<typeof i32.const> } => ({
-    pointer: (i) => i32.load(fn.parameter(0, 'i32'), 4 * i), tid: fn.parameter(1, 'i32'), threads: fn.parameter(2, 'i32'),
+  const parts = (
+    fn: FunctionBuilder,
+  ): {
+    pointer: (i: number) => ReturnType<typeof i32.load>;
+    tid: ReturnType<typeof i32.const>;
+    threads: ReturnType<typeof i32.const>;
+  } => ({
+    pointer: (i) => i32.load(fn.parameter(0, 'i32'), 4 * i),
+    tid: fn.parameter(1, 'i32'),
+    threads: fn.parameter(2, 'i32'),
   });
   routine('mark', (fn) => {
     const { pointer, tid, threads } = parts(fn);
@@ -49,7 +57,9 @@ function fakeModule(shared: boolean): WebAssembly.Module {
 }
 
 const routine = (...phases: ReturnType<CpuRoutine['phases']>): CpuRoutine => ({
-  phases: () => phases, scratchBytes: () => 0, paramBytes: () => 12,
+  phases: () => phases,
+  scratchBytes: () => 0,
+  paramBytes: () => 12,
   writeParams(view, at, _, { inputs, outputs, fault }) {
     view.setUint32(at, inputs[0] ?? 0, true);
     view.setUint32(at + 4, outputs[0] ?? 0, true);
@@ -68,7 +78,11 @@ const routines: Partial<Record<RoutineName, CpuRoutine>> = {
 
 /** A backend whose routines are the fakes above. */
 export function fakeBackend(options: CpuOptions, parallelWork: number): Promise<CpuBackend> {
-  return assembleCpuBackend(options, { routines, parallelWork, modules: async ({ shared }) => ({ kernels: fakeModule(shared), scan: fakeModule(shared) }) });
+  return assembleCpuBackend(options, {
+    routines,
+    parallelWork,
+    modules: async ({ shared }) => ({ kernels: fakeModule(shared), scan: fakeModule(shared) }),
+  });
 }
 
 export type FakeStep = Kernel | { readonly routine: RoutineName; readonly input: number; readonly output: number };
@@ -78,13 +92,20 @@ let programs = 0;
 /** Steps over external buffers: kernels use buffer numbers directly. */
 export function fakeProgram(steps: readonly FakeStep[], bytes: readonly number[]): Program {
   const call = (name: RoutineName): RoutineStep['call'] => ({
-    name, attributes: {}, inputs: [{ shape: [1000], dtype: 'int32' }], outputs: [{ shape: [1000], dtype: 'int32' }],
+    name,
+    attributes: {},
+    inputs: [{ shape: [1000], dtype: 'int32' }],
+    outputs: [{ shape: [1000], dtype: 'int32' }],
   });
   return {
-    key: `fake ${programs++}`, slots: bytes.map((b): Slot => ({ kind: 'external', bytes: b, offset: 0 })), arenaBytes: 0,
+    key: `fake ${programs++}`,
+    slots: bytes.map((b): Slot => ({ kind: 'external', bytes: b, offset: 0 })),
+    arenaBytes: 0,
     externals: bytes.map((_, i) => i),
-    steps: steps.map((step) => 'routine' in step
-      ? { kind: 'routine', call: call(step.routine), inputs: [step.input], outputs: [step.output], scratch: null }
-      : { kind: 'kernel', kernel: step, buffers: bytes.map((_, i) => i), label: [] }),
+    steps: steps.map((step) =>
+      'routine' in step
+        ? { kind: 'routine', call: call(step.routine), inputs: [step.input], outputs: [step.output], scratch: null }
+        : { kind: 'kernel', kernel: step, buffers: bytes.map((_, i) => i), label: [] },
+    ),
   };
 }

@@ -37,7 +37,9 @@ describe('heap', () => {
     const { heap, memory } = heapOf(1, 32);
     const large = heap.allocate(20 * page);
     expect(memory.buffer.byteLength).toBeGreaterThanOrEqual(21 * page);
-    expect(() => heap.allocate(12 * page)).toThrow('cpu: out of memory: 0.8 MiB asked for, 1.3 MiB in use, limit 2.0 MiB');
+    expect(() => heap.allocate(12 * page)).toThrow(
+      'cpu: out of memory: 0.8 MiB asked for, 1.3 MiB in use, limit 2.0 MiB',
+    );
     expect(heap.allocate(11 * page)).toBe(large + 20 * page);
     expect(() => heap.allocate(1)).toThrow('out of memory');
     heap.free(large);
@@ -45,7 +47,15 @@ describe('heap', () => {
   });
 
   test('a host that refuses to grow is out of memory, not in an endless loop', () => {
-    const heap = new Heap({ buffer: new ArrayBuffer(page), grow: () => { throw new RangeError('no'); } }, 100 * page);
+    const heap = new Heap(
+      {
+        buffer: new ArrayBuffer(page),
+        grow: () => {
+          throw new RangeError('no');
+        },
+      },
+      100 * page,
+    );
     expect(() => heap.allocate(64)).toThrow('out of memory');
   });
 
@@ -76,8 +86,10 @@ describe('heap', () => {
       }
     }
     const sorted = live.toSorted((a, b) => a.at - b.at);
-    for (let i = 1; i < sorted.length; i++) expect(sorted[i].at).toBeGreaterThanOrEqual(sorted[i - 1].at + sorted[i - 1].size);
-    for (const { at, size, mark: expected } of live) expect(new Int32Array(memory.buffer, at, size >> 2).every((v) => v === expected)).toBe(true);
+    for (let i = 1; i < sorted.length; i++)
+      expect(sorted[i].at).toBeGreaterThanOrEqual(sorted[i - 1].at + sorted[i - 1].size);
+    for (const { at, size, mark: expected } of live)
+      expect(new Int32Array(memory.buffer, at, size >> 2).every((v) => v === expected)).toBe(true);
     for (const { at } of live) heap.free(at);
     expect(heap.bytesInUse).toBe(0);
   });

@@ -23,11 +23,25 @@ const fake = async (threads: number, options: CpuOptions = {}): Promise<CpuBacke
 
 /** buffer[to] = buffer[from] + amount, over `count` int32 elements. */
 function increment(count: number, from: number, to: number, amount: number): Kernel {
-  const at = (buffer: number): Kernel['loads'][number] => ({ buffer, dtype: 'int32', offset: 0, strides: [1], guards: [] });
+  const at = (buffer: number): Kernel['loads'][number] => ({
+    buffer,
+    dtype: 'int32',
+    offset: 0,
+    strides: [1],
+    guards: [],
+  });
   return {
-    domain: [count], outerDims: 1, loads: [at(from)],
-    body: [{ op: 'load', load: 0, dtype: 'int32' }, { op: 'const', value: amount, dtype: 'int32' }, { op: 'add', args: [0, 1], dtype: 'int32' }],
-    reduces: [], epilogue: [], stores: [{ access: at(to), value: 2, phase: 'body' }],
+    domain: [count],
+    outerDims: 1,
+    loads: [at(from)],
+    body: [
+      { op: 'load', load: 0, dtype: 'int32' },
+      { op: 'const', value: amount, dtype: 'int32' },
+      { op: 'add', args: [0, 1], dtype: 'int32' },
+    ],
+    reduces: [],
+    epilogue: [],
+    stores: [{ access: at(to), value: 2, phase: 'body' }],
   };
 }
 
@@ -39,7 +53,9 @@ function buffers(backend: CpuBackend, count: number, length: number): DeviceBuff
   });
 }
 
-const ints = (backend: CpuBackend, buffer: DeviceBuffer, count: number): number[] => [...backend.readSync(buffer, 'int32', count)];
+const ints = (backend: CpuBackend, buffer: DeviceBuffer, count: number): number[] => [
+  ...backend.readSync(buffer, 'int32', count),
+];
 
 describe.each([1, 2, 3])('%d threads', (threads) => {
   test('each step sees what the steps before it wrote, parallel or not', async () => {
@@ -62,7 +78,17 @@ describe.each([1, 2, 3])('%d threads', (threads) => {
   test('routines run on all threads, serial phases on one', async () => {
     const backend = await fake(threads);
     const [a, b, c] = buffers(backend, 3, 8);
-    backend.prepare(fakeProgram([{ routine: 'matmul', input: 0, output: 1 }, { routine: 'cumsum', input: 0, output: 2 }], [32, 32, 32])).run([a, b, c], null);
+    backend
+      .prepare(
+        fakeProgram(
+          [
+            { routine: 'matmul', input: 0, output: 1 },
+            { routine: 'cumsum', input: 0, output: 2 },
+          ],
+          [32, 32, 32],
+        ),
+      )
+      .run([a, b, c], null);
     expect(ints(backend, b, threads + 1)).toEqual([...Array.from({ length: threads }, (_, t) => 100 * threads + t), 0]);
     expect(ints(backend, c, 2)).toEqual([100, 0]);
   });
@@ -71,9 +97,13 @@ describe.each([1, 2, 3])('%d threads', (threads) => {
     const backend = await fake(threads);
     for (const rest of [increment(1, 0, 1, 7), increment(4000, 0, 1, 7)]) {
       const [a, b] = buffers(backend, 2, 4000);
-      const recording = backend.prepare(fakeProgram([{ routine: 'gather', input: 0, output: 1 }, rest], [16000, 16000])).record([a, b], null);
+      const recording = backend
+        .prepare(fakeProgram([{ routine: 'gather', input: 0, output: 1 }, rest], [16000, 16000]))
+        .record([a, b], null);
       backend.write(a, 'int32', Int32Array.from([42]));
-      expect(() => recording.replay()).toThrow(new OutOfRangeError('gather: ids has 42 at flat position 3, expected an integer in [0, 9]'));
+      expect(() => recording.replay()).toThrow(
+        new OutOfRangeError('gather: ids has 42 at flat position 3, expected an integer in [0, 9]'),
+      );
       expect(ints(backend, b, 4000).every((v) => v === 0)).toBe(true);
       backend.write(a, 'int32', Int32Array.from([0]));
       recording.replay();
@@ -85,7 +115,9 @@ describe.each([1, 2, 3])('%d threads', (threads) => {
     const backend = await fake(threads);
     const [a, b] = buffers(backend, 2, 10);
     backend.write(a, 'int32', Int32Array.from([5]));
-    const program = backend.prepare(fakeProgram([increment(1, 1, 1, 1), { routine: 'gather', input: 0, output: 1 }], [40, 40]));
+    const program = backend.prepare(
+      fakeProgram([increment(1, 1, 1, 1), { routine: 'gather', input: 0, output: 1 }], [40, 40]),
+    );
     expect(() => program.run([a, b], null)).toThrow(OutOfRangeError);
     expect(() => program.run([a, b], null)).toThrow(OutOfRangeError);
   });
@@ -95,8 +127,12 @@ describe('threads that fail', () => {
   test('a trap in a worker becomes a DeviceError, now and later', async () => {
     const backend = await fake(2);
     const [a, b] = buffers(backend, 2, 10);
-    const program = backend.prepare(fakeProgram([{ routine: 'sort', input: 0, output: 1 }, increment(4, 0, 1, 1)], [40, 40]));
-    expect(() => program.run([a, b], null)).toThrow(/^cpu: worker thread 1 failed: unreachable; the device can't run anything more$/);
+    const program = backend.prepare(
+      fakeProgram([{ routine: 'sort', input: 0, output: 1 }, increment(4, 0, 1, 1)], [40, 40]),
+    );
+    expect(() => program.run([a, b], null)).toThrow(
+      /^cpu: worker thread 1 failed: unreachable; the device can't run anything more$/,
+    );
     expect(ints(backend, b, 1)).toEqual([0]);
     const parallel = backend.prepare(fakeProgram([{ routine: 'matmul', input: 0, output: 1 }], [40, 40]));
     expect(() => parallel.run([a, b], null)).toThrow(DeviceError);
@@ -116,7 +152,9 @@ describe('recordings and programs', () => {
   test('replay allocates nothing, in memory or on the JS heap', async () => {
     const backend = await bare({ threads: 1 });
     const [a, b] = buffers(backend, 2, 8);
-    const recording = backend.prepare(kernelProgram([increment(8, 0, 1, 1), increment(8, 1, 0, 1)], [32, 32])).record([a, b], null);
+    const recording = backend
+      .prepare(kernelProgram([increment(8, 0, 1, 1), increment(8, 1, 0, 1)], [32, 32]))
+      .record([a, b], null);
     for (let i = 0; i < 20000; i++) recording.replay();
     const before = { ...backend.counters };
     const heap = process.memoryUsage().heapUsed;
@@ -129,8 +167,14 @@ describe('recordings and programs', () => {
   test('run with other buffers rebinds; the arena comes from the caller', async () => {
     const backend = await bare({ threads: 2 });
     const program: Program = {
-      key: 'arena', arenaBytes: 128, externals: [0, 2],
-      slots: [{ kind: 'external', bytes: 16, offset: 0 }, { kind: 'arena', bytes: 16, offset: 64 }, { kind: 'external', bytes: 16, offset: 0 }],
+      key: 'arena',
+      arenaBytes: 128,
+      externals: [0, 2],
+      slots: [
+        { kind: 'external', bytes: 16, offset: 0 },
+        { kind: 'arena', bytes: 16, offset: 64 },
+        { kind: 'external', bytes: 16, offset: 0 },
+      ],
       steps: [
         { kind: 'kernel', kernel: increment(4, 0, 1, 10), buffers: [0, 1], label: [] },
         { kind: 'kernel', kernel: increment(4, 0, 1, 100), buffers: [1, 2], label: [] },
@@ -159,10 +203,16 @@ describe('recordings and programs', () => {
     const recording = executable.record([a, b], null);
     expect(backend.prepare({ ...first })).toBe(executable);
     expect(backend.counters.programsCompiled).toBe(1);
-    const many = backend.prepare(kernelProgram(Array.from({ length: 200 }, () => increment(600, 0, 1, 1)), [2400, 2400]));
+    const many = backend.prepare(
+      kernelProgram(
+        Array.from({ length: 200 }, () => increment(600, 0, 1, 1)),
+        [2400, 2400],
+      ),
+    );
     many.run([a, b], null);
     const inUse = backend.bytesInUse;
-    for (let i = 0; i < 300; i++) backend.prepare(kernelProgram([increment(600, 0, 1, i)], [2400, 2400])).run([a, b], null);
+    for (let i = 0; i < 300; i++)
+      backend.prepare(kernelProgram([increment(600, 0, 1, i)], [2400, 2400])).run([a, b], null);
     backend.write(a, 'int32', new Int32Array(600).fill(5));
     recording.replay();
     expect(ints(backend, b, 2)).toEqual([6, 6]);
@@ -172,7 +222,8 @@ describe('recordings and programs', () => {
     recording.dispose();
     recording.dispose();
     expect(() => recording.replay()).toThrow('replayed after it was disposed');
-    // Evicted programs have given their memory back: what is left belongs to the 256 cached ones, each within a few KiB.
+    // Evicted programs have given their memory back: what is left belongs to the 256 cached ones, each within a few
+    // KiB.
     expect(backend.bytesInUse - inUse).toBeLessThan(256 * 4096);
   });
 
@@ -198,18 +249,26 @@ describe('recordings and programs', () => {
 
   test('routines that are absent or refused are named', async () => {
     const backend = await fake(1);
-    const { call } = fakeProgram([{ routine: 'longConv', input: 0, output: 1 }], [40, 40]).steps[0] as Extract<Program['steps'][number], { kind: 'routine' }>;
+    const { call } = fakeProgram([{ routine: 'longConv', input: 0, output: 1 }], [40, 40]).steps[0] as Extract<
+      Program['steps'][number],
+      { kind: 'routine' }
+    >;
     expect(backend.refuses(call)).toBe('too long');
     expect(backend.refuses({ ...call, name: 'stateUpdate' })).toBe('the cpu backend has no routine stateUpdate');
     expect(backend.refuses({ ...call, name: 'matmul' })).toBe(null);
-    expect(() => backend.scratchBytes({ ...call, name: 'stateUpdate' })).toThrow('cpu: stateUpdate: the cpu backend has no routine');
-    expect(() => backend.prepare(fakeProgram([{ routine: 'longConv', input: 0, output: 1 }], [40, 40]))).toThrow('cpu: longConv: too long');
+    expect(() => backend.scratchBytes({ ...call, name: 'stateUpdate' })).toThrow(
+      'cpu: stateUpdate: the cpu backend has no routine',
+    );
+    expect(() => backend.prepare(fakeProgram([{ routine: 'longConv', input: 0, output: 1 }], [40, 40]))).toThrow(
+      'cpu: longConv: too long',
+    );
   });
 });
 
 describe('the device', () => {
   test('options are checked', async () => {
-    const make = (options: CpuOptions): Promise<unknown> => assembleCpuBackend(options, { routines: {}, modules: async () => ({ kernels: null, scan: null }) });
+    const make = (options: CpuOptions): Promise<unknown> =>
+      assembleCpuBackend(options, { routines: {}, modules: async () => ({ kernels: null, scan: null }) });
     await expect(make({ threads: 0 })).rejects.toThrow('threads is 0, expected an integer in [1, 64]');
     await expect(make({ threads: 1.5 })).rejects.toThrow('threads is 1.5');
     await expect(make({ maxMemoryBytes: 100 })).rejects.toThrow('maxMemoryBytes is 100');

@@ -7,7 +7,10 @@ import { addConst, type FunctionBuilder } from './function';
 import { i32, i32x4, v128 } from './operators';
 import { decode, encode } from './storage';
 
-/** Which lanes of the vector dimension are handled: copy `copy` of four from the loop's position, or one element (lane 0) of it. */
+/**
+ * Which lanes of the vector dimension are handled: copy `copy` of four from the loop's position, or one element (lane
+ * 0) of it.
+ */
 export interface Lanes {
   readonly copy: number;
   readonly single: boolean;
@@ -31,7 +34,10 @@ export class AccessPrinter {
   private readonly guards: readonly { rest: Affine; stride: number; size: number }[];
   private readonly guardLevel: number;
   private readonly guardsVector: boolean;
-  /** Without guards along the vector dimension: whether the access is in range. With: the valid positions [low, low + length). */
+  /**
+   * Without guards along the vector dimension: whether the access is in range. With: the valid positions [low, low +
+   * length).
+   */
   private inRange: I32 | null = null;
   private low: I32 | null = null;
   private length: I32 | null = null;
@@ -48,7 +54,11 @@ export class AccessPrinter {
     this.address = affines.register(`buffer ${access.buffer}`, base, access.offset, access.strides, this.bytes);
     this.guards = access.guards.map((guard) => {
       const strides = guard.strides.map((s, d) => (d === levels.vector ? 0 : s));
-      return { rest: affines.register('', null, guard.offset, strides, 1), stride: guard.strides[levels.vector], size: guard.size };
+      return {
+        rest: affines.register('', null, guard.offset, strides, 1),
+        stride: guard.strides[levels.vector],
+        size: guard.size,
+      };
     });
     this.guardsVector = this.guards.some((g) => g.stride !== 0);
     const dims = access.guards.reduce((set, g) => set | dimsOf(g.strides), 0) & ~(1 << levels.vector);
@@ -105,11 +115,17 @@ export class AccessPrinter {
     if (lanes.single) {
       fn.if(this.holds(position, 0), () => fn.set(value, this.raw(address, lanes)));
     } else {
-      fn.if(this.allHold(position), () => fn.set(value, this.raw(address, lanes)), () => {
-        for (let lane = 0; lane < 4; lane++) {
-          fn.if(this.holds(position, lane), () => fn.set(value, this.loadLane(address, lanes.copy * 4 + lane, value.get, lane)));
-        }
-      });
+      fn.if(
+        this.allHold(position),
+        () => fn.set(value, this.raw(address, lanes)),
+        () => {
+          for (let lane = 0; lane < 4; lane++) {
+            fn.if(this.holds(position, lane), () =>
+              fn.set(value, this.loadLane(address, lanes.copy * 4 + lane, value.get, lane)),
+            );
+          }
+        },
+      );
     }
     return decode(fn, this.access.dtype, value.get);
   }
@@ -143,8 +159,8 @@ export class AccessPrinter {
   }
 
   /**
-   * The address of an element at `distance` positions along the vector dimension, as an address and a constant offset >= 0. The offset of an
-   * instruction does not wrap, so it is used only where `address` itself is sure to be in range.
+   * The address of an element at `distance` positions along the vector dimension, as an address and a constant offset
+   * >= 0. The offset of an instruction does not wrap, so it is used only where `address` itself is sure to be in range.
    */
   private element(address: I32, distance: number): [I32, number] {
     const offset = distance * this.stride * this.bytes;
@@ -153,7 +169,8 @@ export class AccessPrinter {
 
   private raw(address: I32, { copy, single }: Lanes): V128 {
     const wide = this.bytes === 4;
-    if (!this.variesInVector || this.stride === 0) return wide ? v128.load32Splat(address) : i32x4.splat(i32.load16u(address));
+    if (!this.variesInVector || this.stride === 0)
+      return wide ? v128.load32Splat(address) : i32x4.splat(i32.load16u(address));
     if (single) return wide ? v128.load32Zero(address) : i32x4.splat(i32.load16u(address));
     if (Math.abs(this.stride) === 1) {
       const [at, offset] = this.element(address, this.stride > 0 ? copy * 4 : copy * 4 + 3);

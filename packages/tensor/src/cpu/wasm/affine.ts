@@ -3,8 +3,8 @@ import { addConst, mulConst, type FunctionBuilder } from './function';
 import { i32 } from './operators';
 
 /**
- * base + offset + sum_d strides[d] i_d, built up level by level: what is known outside a loop is computed outside it. Wraps modulo 2^32, so
- * addresses may be formed that are out of range, as long as they are not used.
+ * base + offset + sum_d strides[d] i_d, built up level by level: what is known outside a loop is computed outside it.
+ * Wraps modulo 2^32, so addresses may be formed that are out of range, as long as they are not used.
  */
 export interface Affine {
   readonly strides: readonly number[];
@@ -12,7 +12,10 @@ export interface Affine {
   readonly at: I32[];
 }
 
-/** The affine functions of a kernel. Level 0 is outside all loops; each dimension belongs to the level of the loop that sets its index. */
+/**
+ * The affine functions of a kernel. Level 0 is outside all loops; each dimension belongs to the level of the loop that
+ * sets its index.
+ */
 export class AffineSet {
   private readonly all: Affine[] = [];
   private readonly known = new Map<string, Affine>();
@@ -24,14 +27,20 @@ export class AffineSet {
     private readonly index: readonly I32[],
   ) {}
 
-  /** `strides` and `offset` are multiplied by `scale`; `base` (named `baseKey`) is added. Register everything before the first level. */
+  /**
+   * `strides` and `offset` are multiplied by `scale`; `base` (named `baseKey`) is added. Register everything before the
+   * first level.
+   */
   register(baseKey: string, base: I32 | null, offset: number, strides: readonly number[], scale: number): Affine {
     const key = `${baseKey}:${offset * scale}:${strides.map((s) => s * scale).join(',')}`;
     const known = this.known.get(key);
     if (known) return known;
     const constant = (offset * scale) | 0;
     const start = base === null ? i32.const(constant) : addConst(base, constant);
-    const affine = { strides: strides.map((s) => s * scale), at: [constant === 0 || base === null ? start : this.fn.let(start)] };
+    const affine = {
+      strides: strides.map((s) => s * scale),
+      at: [constant === 0 || base === null ? start : this.fn.let(start)],
+    };
     this.known.set(key, affine);
     this.all.push(affine);
     return affine;
@@ -46,7 +55,8 @@ export class AffineSet {
         if (stride === 0 || this.levelOf[d] !== level) return;
         const key = `${d}*${stride}`;
         let term = products.get(key);
-        if (!term) products.set(key, (term = stride === 1 ? this.index[d] : this.fn.let(mulConst(this.index[d], stride | 0))));
+        if (!term)
+          products.set(key, (term = stride === 1 ? this.index[d] : this.fn.let(mulConst(this.index[d], stride | 0))));
         sum = i32.add(sum, term);
       });
       affine.at[level] = sum === affine.at[level - 1] ? sum : this.fn.let(sum);

@@ -16,8 +16,27 @@ export interface Analysis {
 
 /** Estimated machine instructions per vector. */
 const costs: Partial<Record<Instruction['op'], number>> = {
-  const: 0, load: 0, reduced: 0, exp: 22, expm1: 20, log: 30, log1p: 40, sin: 50, cos: 50, tanh: 26, erf: 45, sigmoid: 26, softplus: 36,
-  pow: 130, threefry: 130, sqrt: 4, rsqrt: 8, div: 5, reciprocal: 5, max: 4, min: 4,
+  const: 0,
+  load: 0,
+  reduced: 0,
+  exp: 22,
+  expm1: 20,
+  log: 30,
+  log1p: 40,
+  sin: 50,
+  cos: 50,
+  tanh: 26,
+  erf: 45,
+  sigmoid: 26,
+  softplus: 36,
+  pow: 130,
+  threefry: 130,
+  sqrt: 4,
+  rsqrt: 8,
+  div: 5,
+  reciprocal: 5,
+  max: 4,
+  min: 4,
 };
 
 export function dimsOf(strides: readonly number[]): DimSet {
@@ -57,15 +76,20 @@ export function analyse(kernel: Kernel): Analysis {
   const reducedDims = ((1 << kernel.domain.length) - 1) & ~((1 << kernel.outerDims) - 1);
   kernel.epilogue.forEach((instruction, i) => {
     if ((varies[bodyLength + i] & reducedDims) !== 0) {
-      throw new DeviceError(`cpu: instruction ${i} (${instruction.op}) of a kernel's epilogue varies along a reduced dimension`);
+      throw new DeviceError(
+        `cpu: instruction ${i} (${instruction.op}) of a kernel's epilogue varies along a reduced dimension`,
+      );
     }
   });
   return { instructions, bodyLength, varies, needed };
 }
 
-/** Estimated instructions of one vector turn of the body for what varies along any of `dims`, without loads and stores. */
+/**
+ * Estimated instructions of one vector turn of the body for what varies along any of `dims`, without loads and stores.
+ */
 export function bodyCost({ instructions, bodyLength, varies, needed }: Analysis, dims: DimSet): number {
   let cost = 0;
-  for (let i = 0; i < bodyLength; i++) if (needed[i] && (varies[i] & dims) !== 0) cost += costs[instructions[i].op] ?? 1;
+  for (let i = 0; i < bodyLength; i++)
+    if (needed[i] && (varies[i] & dims) !== 0) cost += costs[instructions[i].op] ?? 1;
   return cost;
 }

@@ -5,8 +5,8 @@ export const valueTypes = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x
 export type ValueType = keyof typeof valueTypes;
 
 /**
- * A typed expression: emitting it leaves one value of its type on the operand stack. Expressions are trees of plain closures: an expression
- * that is used twice is computed twice, so shared values go through `FunctionBuilder.let`.
+ * A typed expression: emitting it leaves one value of its type on the operand stack. Expressions are trees of plain
+ * closures: an expression that is used twice is computed twice, so shared values go through `FunctionBuilder.let`.
  */
 export interface Expr<T extends ValueType = ValueType> {
   readonly type: T;
@@ -34,7 +34,12 @@ export function plain<T extends ValueType>(type: T, code: number, ...operands: O
 }
 
 /** An instruction of the SIMD group (prefix 0xfd), with immediate bytes after it. */
-export function simd<T extends ValueType>(type: T, code: number, operands: Operands, immediates: readonly number[] = []): Expr<T> {
+export function simd<T extends ValueType>(
+  type: T,
+  code: number,
+  operands: Operands,
+  immediates: readonly number[] = [],
+): Expr<T> {
   return {
     type,
     emit(out) {
@@ -46,16 +51,31 @@ export function simd<T extends ValueType>(type: T, code: number, operands: Opera
   };
 }
 
-/** An instruction with a prefix byte, a memory argument (alignment as a power of two, constant offset) and optionally a lane. */
+/**
+ * An instruction with a prefix byte, a memory argument (alignment as a power of two, constant offset) and optionally a
+ * lane.
+ */
 export function memory<T extends ValueType>(
-  type: T, prefix: number | null, code: number, align: number, offset: number, operands: Operands, lane?: number,
+  type: T,
+  prefix: number | null,
+  code: number,
+  align: number,
+  offset: number,
+  operands: Operands,
+  lane?: number,
 ): Expr<T> {
   return { type, emit: (out) => emitMemory(out, prefix, code, align, offset, operands, lane) };
 }
 
 /** Emits what `memory` describes; on its own for stores, which leave no value. */
 export function emitMemory(
-  out: ByteWriter, prefix: number | null, code: number, align: number, offset: number, operands: Operands, lane?: number,
+  out: ByteWriter,
+  prefix: number | null,
+  code: number,
+  align: number,
+  offset: number,
+  operands: Operands,
+  lane?: number,
 ): void {
   emitAll(out, operands);
   if (prefix !== null) {

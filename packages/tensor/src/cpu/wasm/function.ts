@@ -11,7 +11,8 @@ export interface Local<T extends ValueType = ValueType> {
 
 /**
  * Writes the body of one function. Statements are emitted in the order of the calls; expressions where they are used.
- * Vector constants are kept in locals set at the function's start: V8 would otherwise rebuild them at every use, inside loops too.
+ * Vector constants are kept in locals set at the function's start: V8 would otherwise rebuild them at every use, inside
+ * loops too.
  */
 export class FunctionBuilder {
   private readonly code = new ByteWriter(1024);

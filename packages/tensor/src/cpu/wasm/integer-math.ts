@@ -4,7 +4,10 @@ import { f64x2, i32, i32x4, v128 } from './operators';
 
 /** int32 functions on four lanes that have no single instruction. */
 
-/** a / b truncated towards zero, 0 where b is 0, wrapping for -2^31 / -1. Exact: float64 quotients of 32-bit integers truncate correctly. */
+/**
+ * a / b truncated towards zero, 0 where b is 0, wrapping for -2^31 / -1. Exact: float64 quotients of 32-bit integers
+ * truncate correctly.
+ */
 export function divide(fn: FunctionBuilder, a: V128, b: V128): V128 {
   const half = (x: V128): V128 => f64x2.fromLowI32(x);
   const upper = (x: V128): V128 => f64x2.fromLowI32(v128.shuffle(x, x, [2, 3, 2, 3]));
@@ -49,7 +52,10 @@ export function power(fn: FunctionBuilder, x: V128, y: V128): V128 {
 
 /** Threefry-2x32, 20 rounds (Salmon et al. 2011): both output words for the counter (counter, 0). */
 export function threefry(fn: FunctionBuilder, key0: V128, key1: V128, counter: V128): readonly [V128, V128] {
-  const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]];
+  const rotations = [
+    [13, 15, 26, 6],
+    [17, 29, 16, 24],
+  ];
   const keys = [key0, key1, fn.let(v128.xor(v128.xor(key0, key1), fn.int(0x1bd11bda)))];
   let x0 = fn.let(i32x4.add(counter, key0));
   let x1 = key1;

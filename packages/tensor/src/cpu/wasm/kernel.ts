@@ -1,7 +1,7 @@
-import type { Reduce } from '../../compile/kernel';
 import { computeType } from '../../dtype';
 import { DeviceError } from '../../errors';
 import { AccessPrinter, type Lanes } from './access';
+import { Accumulators } from './accumulators';
 import { type Affine, AffineSet } from './affine';
 import type { I32, V128 } from './expression';
 import { FunctionBuilder, type Local } from './function';
@@ -9,11 +9,11 @@ import { type Operand, printInstruction } from './instruction';
 import { threefry } from './integer-math';
 import { VectorMath } from './math';
 import type { Nest } from './nest';
-import { f32x4, i32, i32x4, v128 } from './operators';
+import { i32, i32x4 } from './operators';
 
 /**
- * Prints one loop nest as a function (buffer 0 address, buffer 1 address, …, tid, threads): void, which runs the units that belong to
- * thread `tid` of `threads`.
+ * Prints one loop nest as a function (buffer 0 address, buffer 1 address, …, tid, threads): void, which runs the units
+ * that belong to thread `tid` of `threads`.
  */
 export function printNest(nest: Nest, buffers: number, relaxed: boolean): FunctionBuilder {
   return new NestPrinter(nest, buffers, relaxed).print();
@@ -55,14 +55,21 @@ class NestPrinter {
     this.levelOf = kernel.domain.map((_, d) => (loops.includes(d) ? 2 + loops.indexOf(d) : 1));
     this.vectorLevel = this.levelOf[vector];
     this.index = kernel.domain.map(() => fn.local('i32'));
-    this.affines = new AffineSet(fn, this.levelOf, this.index.map((i) => i.get));
+    this.affines = new AffineSet(
+      fn,
+      this.levelOf,
+      this.index.map((i) => i.get),
+    );
     const levels = { levelOf: this.levelOf, vector, vectorSize: kernel.domain[vector], x: this.index[vector].get };
     this.loads = kernel.loads.map((access) => new AccessPrinter(fn, access, levels, this.affines));
     this.stores = kernel.stores.map((store) => new AccessPrinter(fn, store.access, levels, this.affines));
     analysis.instructions.forEach((x, i) => {
-      if (x.op === 'index' && analysis.needed[i]) this.indices.set(i, this.affines.register('', null, x.offset, x.strides, 1));
+      if (x.op === 'index' && analysis.needed[i])
+        this.indices.set(i, this.affines.register('', null, x.offset, x.strides, 1));
     });
-    this.valueLevel = analysis.varies.map((set) => this.levelOf.reduce((max, level, d) => ((set >> d) & 1 ? Math.max(max, level) : max), 0));
+    this.valueLevel = analysis.varies.map((set) =>
+      this.levelOf.reduce((max, level, d) => ((set >> d) & 1 ? Math.max(max, level) : max), 0),
+    );
     this.checkTypes();
   }
 
@@ -70,7 +77,8 @@ class NestPrinter {
     const { kernel, analysis } = this.nest;
     for (const { access, value } of kernel.stores) {
       const { dtype } = analysis.instructions[value];
-      if (computeType(access.dtype) !== dtype) throw new DeviceError(`cpu: a kernel stores a ${dtype} value as ${access.dtype}`);
+      if (computeType(access.dtype) !== dtype)
+        throw new DeviceError(`cpu: a kernel stores a ${dtype} value as ${access.dtype}`);
     }
     for (const x of analysis.instructions) {
       if (x.op === 'load' && computeType(kernel.loads[x.load].dtype) !== x.dtype) {
@@ -91,10 +99,13 @@ class NestPrinter {
     const end = fn.let(i32.select(i32.ltU(limit, units), limit, units));
     fn.if(i32.ltU(unit.get, end), () => {
       this.enter(0, { copies: 1, single: false });
-      fn.doWhile(() => {
-        this.unit(unit.get);
-        fn.set(unit, i32.add(unit.get, i32.const(1)));
-      }, i32.ltU(unit.get, end));
+      fn.doWhile(
+        () => {
+          this.unit(unit.get);
+          fn.set(unit, i32.add(unit.get, i32.const(1)));
+        },
+        i32.ltU(unit.get, end),
+      );
     });
     return fn;
   }
@@ -149,27 +160,21 @@ class NestPrinter {
   }
 
   private rowUnit(): void {
-    const { fn, nest } = this;
-    const { kernel, unroll } = nest;
-    const sums = this.accumulators(unroll);
+    const { nest } = this;
+    const sums = this.accumulators(nest.unroll);
     const ranges = new Map([...nest.reduceDims, nest.vector].map((d) => [d, this.reducedRange(d)]));
     const loop = (depth: number): void => {
       const d = nest.reduceDims[depth];
       if (d === undefined) {
-        this.strips(ranges.get(nest.vector) as Range, (strip) => this.innermost(strip, () => this.accumulate(sums, strip)));
+        this.strips(ranges.get(nest.vector) as Range, (strip) =>
+          this.innermost(strip, () => this.accumulate(sums, strip)),
+        );
       } else {
         this.reducedLoop(d, ranges.get(d) as Range, () => loop(depth + 1));
       }
     };
     loop(0);
-    this.reduced = kernel.reduces.map((reduce, r) => {
-      let parts: V128[] = sums[r].map((s) => this.total(s));
-      while (parts.length > 1) {
-        parts = parts.slice(0, parts.length / 2).map((p, i) => fn.let(combine(reduce, p, parts[i + parts.length / 2])));
-      }
-      const halves = fn.let(combine(reduce, parts[0], v128.shuffle(parts[0], parts[0], [2, 3, 0, 1])));
-      return [fn.let(combine(reduce, halves, v128.shuffle(halves, halves, [1, 0, 3, 2])))];
-    });
+    this.reduced = sums.map((sum) => [sum.total()]);
     this.epilogue(1, { copies: 1, single: true });
   }
 
@@ -188,7 +193,7 @@ class NestPrinter {
         }
       };
       loop(0);
-      this.reduced = sums.map((copies) => copies.map((s) => this.total(s)));
+      this.reduced = sums.map((sum) => sum.lanes());
       this.epilogue(this.vectorLevel, strip);
     });
   }
@@ -197,20 +202,30 @@ class NestPrinter {
     const { fn } = this;
     const i = this.index[d];
     fn.set(i, range.low);
-    fn.doWhile(() => {
-      this.enter(this.levelOf[d], strip);
-      body();
-      fn.set(i, i32.add(i.get, i32.const(1)));
-    }, i32.ltS(i.get, range.high));
+    fn.doWhile(
+      () => {
+        this.enter(this.levelOf[d], strip);
+        body();
+        fn.set(i, i32.add(i.get, i32.const(1)));
+      },
+      i32.ltS(i.get, range.high),
+    );
   }
 
-  /** The vector loop over a range: unrolled, then one vector, then one element at a time; those that no length of the range needs are left out. */
+  /**
+   * The vector loop over a range: unrolled, then one vector, then one element at a time; those that no length of the
+   * range needs are left out.
+   */
   private strips({ low, high, lengths }: Range, body: (strip: Strip) => void): void {
     const { fn, nest } = this;
     const x = this.index[nest.vector];
     fn.set(x, low);
     let left = lengths;
-    for (const [copies, single] of [[nest.unroll, false], [1, false], [1, true]] as const) {
+    for (const [copies, single] of [
+      [nest.unroll, false],
+      [1, false],
+      [1, true],
+    ] as const) {
       const width = single ? 1 : copies * 4;
       if (!left.some((n) => n >= width)) continue;
       left = left.map((n) => n % width);
@@ -238,7 +253,8 @@ class NestPrinter {
       if (!analysis.needed[v] || this.valueLevel[v] !== level) continue;
       const copies = (analysis.varies[v] >> this.nest.vector) & 1 ? strip.copies : 1;
       this.values[v] = [];
-      for (let copy = 0; copy < copies; copy++) this.values[v].push(this.value(v, level, { copy, single: strip.single }));
+      for (let copy = 0; copy < copies; copy++)
+        this.values[v].push(this.value(v, level, { copy, single: strip.single }));
     }
   }
 
@@ -248,7 +264,8 @@ class NestPrinter {
     for (let v = analysis.bodyLength; v < analysis.instructions.length; v++) {
       if (!analysis.needed[v]) continue;
       this.values[v] = [];
-      for (let copy = 0; copy < strip.copies; copy++) this.values[v].push(this.value(v, level, { copy, single: strip.single }));
+      for (let copy = 0; copy < strip.copies; copy++)
+        this.values[v].push(this.value(v, level, { copy, single: strip.single }));
     }
     kernel.stores.forEach((store, i) => {
       if (store.phase === 'epilogue') this.store(i, level, strip);
@@ -264,7 +281,8 @@ class NestPrinter {
 
   private store(index: number, level: number, { copies, single }: Strip): void {
     const { value } = this.nest.kernel.stores[index];
-    for (let copy = 0; copy < copies; copy++) this.stores[index].store(level, { copy, single }, this.copyOf(value, copy));
+    for (let copy = 0; copy < copies; copy++)
+      this.stores[index].store(level, { copy, single }, this.copyOf(value, copy));
   }
 
   private copyOf(value: number, copy: number): V128 {
@@ -279,7 +297,9 @@ class NestPrinter {
       case 'load':
         return this.loads[x.load].load(level, lanes);
       case 'const':
-        return x.dtype === 'float32' ? fn.float(x.value) : fn.int(x.dtype === 'int32' ? x.value : x.value === 0 ? 0 : -1);
+        return x.dtype === 'float32'
+          ? fn.float(x.value)
+          : fn.int(x.dtype === 'int32' ? x.value : x.value === 0 ? 0 : -1);
       case 'index': {
         const first = i32x4.splat((this.indices.get(v) as Affine).at[level]);
         const s = x.strides[nest.vector];
@@ -300,7 +320,11 @@ class NestPrinter {
         return words[x.lane];
       }
       default:
-        return printInstruction(this.math, x, x.args.map((a) => this.operand(a, lanes.copy)));
+        return printInstruction(
+          this.math,
+          x,
+          x.args.map((a) => this.operand(a, lanes.copy)),
+        );
     }
   }
 
@@ -310,51 +334,15 @@ class NestPrinter {
   }
 
   /** Fresh accumulators of each reduction. */
-  private accumulators(copies: number): Accumulator[][] {
-    const { fn } = this;
-    return this.nest.kernel.reduces.map((reduce) =>
-      Array.from({ length: copies }, () => {
-        const value = fn.local('v128');
-        fn.set(value, this.identity(reduce));
-        if (reduce.op !== 'max' || reduce.dtype !== 'float32') return { value, nan: null };
-        const nan = fn.local('v128');
-        fn.set(nan, fn.int(0));
-        return { value, nan };
-      }),
-    );
+  private accumulators(copies: number): Accumulators[] {
+    return this.nest.kernel.reduces.map((reduce) => new Accumulators(this.fn, reduce, copies));
   }
 
-  private total({ value, nan }: Accumulator): V128 {
-    return this.fn.let(nan ? v128.or(value.get, nan.get) : value.get);
-  }
-
-  private identity(reduce: Reduce): V128 {
-    if (reduce.op === 'sum' || reduce.dtype === 'bool') return this.fn.int(0);
-    return reduce.dtype === 'int32' ? this.fn.int(-0x80000000) : this.fn.float(-Infinity);
-  }
-
-  private accumulate(sums: readonly Accumulator[][], { copies, single }: Strip): void {
-    const { fn } = this;
+  private accumulate(sums: readonly Accumulators[], { copies, single }: Strip): void {
     this.nest.kernel.reduces.forEach((reduce, r) => {
-      for (let copy = 0; copy < copies; copy++) {
-        const value = this.copyOf(reduce.value, copy);
-        const { value: sum, nan } = sums[r][copy];
-        const term = single ? fn.let(v128.select(fn.words(-1, 0, 0, 0), value, this.identity(reduce))) : value;
-        if (nan) {
-          fn.set(nan, v128.or(nan.get, f32x4.ne(term, term)));
-          fn.set(sum, f32x4.pmax(term, sum.get));
-        } else {
-          fn.set(sum, combine(reduce, sum.get, term));
-        }
-      }
+      for (let copy = 0; copy < copies; copy++) sums[r].add(copy, this.copyOf(reduce.value, copy), single);
     });
   }
-}
-
-/** Lanes accumulated so far. A float maximum keeps NaN apart: the instruction that propagates it is several times slower than `pmax`. */
-interface Accumulator {
-  readonly value: Local<'v128'>;
-  readonly nan: Local<'v128'> | null;
 }
 
 /** Positions [low, high) and the lengths that high - low can have. */
@@ -362,10 +350,4 @@ interface Range {
   readonly low: I32;
   readonly high: I32;
   readonly lengths: readonly number[];
-}
-
-function combine(reduce: Reduce, a: V128, b: V128): V128 {
-  if (reduce.dtype === 'bool') return v128.or(a, b);
-  if (reduce.op === 'sum') return reduce.dtype === 'int32' ? i32x4.add(a, b) : f32x4.add(a, b);
-  return reduce.dtype === 'int32' ? i32x4.maxS(a, b) : f32x4.max(a, b);
 }

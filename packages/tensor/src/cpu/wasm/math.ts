@@ -3,8 +3,8 @@ import type { FunctionBuilder } from './function';
 import { f32x4, i32, i32x4, v128 } from './operators';
 
 /**
- * Elementary functions on four float32 lanes, printed in line. Maximum relative error about 2e-7 (each is measured in math.test.ts), IEEE
- * special values. Polynomials are minimax fits on the reduced ranges named beside them.
+ * Elementary functions on four float32 lanes, printed in line. Maximum relative error about 2e-7 (each is measured in
+ * math.test.ts), IEEE special values. Polynomials are minimax fits on the reduced ranges named beside them.
  */
 export class VectorMath {
   constructor(
@@ -36,15 +36,15 @@ export class VectorMath {
   }
 
   /**
-   * x = n ln 2 + r with |r| <= ln 2 / 2: n as int32 lanes and e^r - 1. Adding 1.5 * 2^23 rounds x / ln 2 to an integer, which then stands in
-   * the low bits. |x| must be below 2^21.
+   * x = n ln 2 + r with |r| <= ln 2 / 2: n as int32 lanes and e^r - 1. Adding 1.5 * 2^23 rounds x / ln 2 to an integer,
+   * which then stands in the low bits. |x| must be below 2^21.
    */
   private reduceExp(x: V128): { n: V128; em1: V128 } {
     const { fn } = this;
     const magic = fn.float(12582912);
     const t = fn.let(this.madd(x, fn.float(Math.LOG2E), magic));
     const k = fn.let(f32x4.sub(t, magic));
-    const r = fn.let(this.nmadd(k, fn.float(-2.12194440e-4), this.nmadd(k, fn.float(0.693359375), x)));
+    const r = fn.let(this.nmadd(k, fn.float(-2.1219444e-4), this.nmadd(k, fn.float(0.693359375), x)));
     const p = this.polynomial(r, [0.5, 0.16666545, 0.0416664034, 0.00836640503, 0.0013940644]);
     return { n: fn.let(i32x4.sub(t, magic)), em1: fn.let(this.madd(p, f32x4.mul(r, r), r)) };
   }
@@ -72,7 +72,10 @@ export class VectorMath {
     return fn.let(f32x4.add(fn.let(half), half));
   }
 
-  /** ln(1 + f) for s = f / (2 + f): f - (f²/2 - s (f²/2 + R)), R = s² (…), |s| <= 0.1716; `low` is added before the large terms. */
+  /**
+   * ln(1 + f) for s = f / (2 + f): f - (f²/2 - s (f²/2 + R)), R = s² (…), |s| <= 0.1716; `low` is added before the
+   * large terms.
+   */
   private logSeries(f: V128, low: V128): V128 {
     const { fn } = this;
     const s = fn.let(f32x4.div(f, f32x4.add(f, fn.float(2))));
@@ -98,7 +101,7 @@ export class VectorMath {
     const scaled = fn.let(v128.select(tiny, f32x4.mul(x, fn.float(2 ** 23)), x));
     const { e: e0, f } = this.splitLog(scaled);
     const e = fn.let(f32x4.sub(e0, v128.and(tiny, fn.float(23))));
-    const value = this.madd(e, fn.float(0.693359375), this.logSeries(f, f32x4.mul(e, fn.float(-2.12194440e-4))));
+    const value = this.madd(e, fn.float(0.693359375), this.logSeries(f, f32x4.mul(e, fn.float(-2.1219444e-4))));
     return this.logSpecials(x, fn.let(value));
   }
 
@@ -112,7 +115,10 @@ export class VectorMath {
     return fn.let(v128.select(f32x4.eq(x, fn.float(0)), fn.float(-Infinity), orNaN));
   }
 
-  /** As log(1 + x), with the rounding error of 1 + x put back: u = 1 + x, ln(1 + x) = ln u + (x - (u - 1)) / u to first order. */
+  /**
+   * As log(1 + x), with the rounding error of 1 + x put back: u = 1 + x, ln(1 + x) = ln u + (x - (u - 1)) / u to first
+   * order.
+   */
   log1p(x: V128): V128 {
     const { fn } = this;
     const one = fn.float(1);
@@ -123,7 +129,7 @@ export class VectorMath {
     const uLarge = f32x4.ge(e, fn.float(2));
     const lost = v128.select(uLarge, f32x4.sub(one, f32x4.sub(u, x)), f32x4.sub(x, f32x4.sub(u, one)));
     const correction = fn.let(v128.andnot(f32x4.div(lost, u), direct));
-    const low = this.madd(e, fn.float(-2.12194440e-4), correction);
+    const low = this.madd(e, fn.float(-2.1219444e-4), correction);
     const value = fn.let(this.madd(e, fn.float(0.693359375), this.logSeries(f, low)));
     const special = this.logSpecials(u, value);
     return fn.let(v128.select(f32x4.eq(x, fn.float(0)), x, special));
@@ -164,21 +170,29 @@ export class VectorMath {
   erf(x: V128): V128 {
     const { fn } = this;
     const z = fn.let(f32x4.mul(x, x));
-    const near = this.polynomial(z, [0.128379151, -0.376124948, 0.112818047, -0.0267658047, 0.00499164127, -0.000598180748]);
+    const near = this.polynomial(
+      z,
+      [0.128379151, -0.376124948, 0.112818047, -0.0267658047, 0.00499164127, -0.000598180748],
+    );
     const small = fn.let(this.madd(near, x, x));
     const t = fn.let(f32x4.abs(x));
-    const q = this.polynomial(fn.let(f32x4.pmin(t, fn.float(4))), [
-      0.000195693268, 1.12767553, 0.637182415, 0.103931472, -0.0222268924, 0.00304322666, -0.000195941058,
-    ]);
+    const q = this.polynomial(
+      fn.let(f32x4.pmin(t, fn.float(4))),
+      [0.000195693268, 1.12767553, 0.637182415, 0.103931472, -0.0222268924, 0.00304322666, -0.000195941058],
+    );
     const large = this.withSign(f32x4.sub(fn.float(1), this.exp(fn.let(f32x4.neg(q)))), x);
     return fn.let(v128.select(f32x4.ge(t, fn.float(0.92)), large, small));
   }
 
-  /** sin (quarter 0) or cos (quarter 1) of r + n pi/2 for reduced r, |r| <= pi/4, and the low bits of n in int32 lanes. */
+  /**
+   * sin (quarter 0) or cos (quarter 1) of r + n pi/2 for reduced r, |r| <= pi/4, and the low bits of n in int32 lanes.
+   */
   sinOfReduced(r: V128, n: V128): V128 {
     const { fn } = this;
     const z = fn.let(f32x4.mul(r, r));
-    const sine = fn.let(this.madd(this.polynomial(z, [-0.166666552, 0.00833218824, -0.000195180954]), f32x4.mul(z, r), r));
+    const sine = fn.let(
+      this.madd(this.polynomial(z, [-0.166666552, 0.00833218824, -0.000195180954]), f32x4.mul(z, r), r),
+    );
     const tail = this.polynomial(z, [0.0416666456, -0.00138873095, 2.44323273e-5]);
     const cosine = fn.let(this.madd(tail, f32x4.mul(z, z), this.nmadd(z, fn.float(0.5), fn.float(1))));
     const odd = i32x4.ne(v128.and(n, fn.int(1)), fn.int(0));

@@ -5,9 +5,9 @@ import { analyse, type Analysis, bodyCost } from './analysis';
  * How a kernel's loops run. Four lanes go along the `vector` dimension:
  * - 'map': nothing is reduced; the vector loop is innermost;
  * - 'rows': the vector dimension is reduced: lanes are accumulated and summed at the end of each row;
- * - 'columns': the vector dimension is an output: a block of outputs is accumulated in registers while the reduced loops run.
- * Work is cut into units (a row of output indices × a block of the vector dimension), which threads share in contiguous runs. No result
- * depends on the cut.
+ * - 'columns': the vector dimension is an output: a block of outputs is accumulated in registers while the reduced
+ *   loops run. Work is cut into units (a row of output indices × a block of the vector dimension), which threads share
+ *   in contiguous runs. No result depends on the cut.
  */
 export interface Nest {
   readonly kernel: Kernel;
@@ -17,8 +17,9 @@ export interface Nest {
   /** Output dimensions but `vector`, outermost first. */
   readonly rowDims: readonly number[];
   /**
-   * The dimension that some access runs along contiguously while it jumps along `vector` (a transposition), or -1: it varies fastest from unit
-   * to unit and blocks are narrow, so that the cache lines that a unit gathers from serve the next units too.
+   * The dimension that some access runs along contiguously while it jumps along `vector` (a transposition), or -1: it
+   * varies fastest from unit to unit and blocks are narrow, so that the cache lines that a unit gathers from serve the
+   * next units too.
    */
   readonly crossing: number;
   /** Reduced dimensions but `vector`, outermost first. */
@@ -34,7 +35,10 @@ export interface Nest {
   readonly cost: number;
 }
 
-/** One or two nests that make up a kernel: a reduction to few outputs is cut into slices, whose partial results a second nest combines. */
+/**
+ * One or two nests that make up a kernel: a reduction to few outputs is cut into slices, whose partial results a second
+ * nest combines.
+ */
 export interface KernelPlan {
   readonly nests: readonly Nest[];
   /** Bytes for partial results, 0 for none. */
@@ -45,7 +49,8 @@ export interface KernelPlan {
 const sliceWork = 32768;
 /** … into this many units at most: enough for any thread count, and few partials. */
 const sliceUnits = 64;
-/** Rows of one slice when columns are reduced. */
+/** Bytes and rows of one slice when columns are reduced: it should stay in the nearest cache. */
+const sliceBytes = 49152;
 const sliceRows = 16;
 
 /** @param partialsBuffer buffer number that the nests' kernels give to the partial results */
@@ -66,7 +71,11 @@ export function planKernel(kernel: Kernel, partialsBuffer: number): KernelPlan {
   }
   const reducedCount = scalar.domain.length - scalar.outerDims;
   const partial = (reduce: number, strides: readonly number[]): Access => ({
-    buffer: partialsBuffer, dtype: kernel.reduces[reduce].dtype, offset: reduce * count * outputs, strides, guards: [],
+    buffer: partialsBuffer,
+    dtype: kernel.reduces[reduce].dtype,
+    offset: reduce * count * outputs,
+    strides,
+    guards: [],
   });
   const lifted = withLeadingDim(scalar, count);
   const first: Kernel = {
@@ -90,11 +99,17 @@ export function planKernel(kernel: Kernel, partialsBuffer: number): KernelPlan {
 
 /** The kernel that reduces the partials over their slices and runs the original epilogue. */
 function combineKernel(
-  kernel: Kernel, count: number, outputs: number, outputStrides: readonly number[], partial: (reduce: number, strides: readonly number[]) => Access,
+  kernel: Kernel,
+  count: number,
+  outputs: number,
+  outputStrides: readonly number[],
+  partial: (reduce: number, strides: readonly number[]) => Access,
 ): Kernel {
   const outer = kernel.outerDims;
   const cut = (a: Access): Access => ({
-    ...a, strides: [...a.strides.slice(0, outer), 0], guards: a.guards.map((g) => ({ ...g, strides: [...g.strides.slice(0, outer), 0] })),
+    ...a,
+    strides: [...a.strides.slice(0, outer), 0],
+    guards: a.guards.map((g) => ({ ...g, strides: [...g.strides.slice(0, outer), 0] })),
   });
   const reduces = kernel.reduces.length;
   // Everything that the epilogue uses of the body comes along in front of it: it varies along no reduced dimension.
@@ -111,15 +126,22 @@ function combineKernel(
     body: kernel.reduces.map((r, i) => ({ op: 'load', load: i, dtype: r.dtype })),
     reduces: kernel.reduces.map((r, i) => ({ ...r, value: i })),
     epilogue: renumbered,
-    stores: kernel.stores.filter((s) => s.phase === 'epilogue').map((s) => ({ ...s, access: cut(s.access), value: s.value + shift })),
+    stores: kernel.stores
+      .filter((s) => s.phase === 'epilogue')
+      .map((s) => ({ ...s, access: cut(s.access), value: s.value + shift })),
   };
 }
 
 /** The same kernel with one more output dimension in front, which no access depends on. */
 function withLeadingDim(kernel: Kernel, size: number): Kernel {
   const lift = (strides: readonly number[]): number[] => [0, ...strides];
-  const access = (a: Access): Access => ({ ...a, strides: lift(a.strides), guards: a.guards.map((g) => ({ ...g, strides: lift(g.strides) })) });
-  const instruction = <T extends Kernel['body'][number]>(x: T): T => (x.op === 'index' ? { ...x, strides: lift(x.strides) } : x);
+  const access = (a: Access): Access => ({
+    ...a,
+    strides: lift(a.strides),
+    guards: a.guards.map((g) => ({ ...g, strides: lift(g.strides) })),
+  });
+  const instruction = <T extends Kernel['body'][number]>(x: T): T =>
+    x.op === 'index' ? { ...x, strides: lift(x.strides) } : x;
   return {
     ...kernel,
     domain: [size, ...kernel.domain],
@@ -141,7 +163,10 @@ function bodyAccesses(kernel: Kernel, { needed }: Analysis): readonly Access[] {
   kernel.body.forEach((x, i) => {
     if (needed[i] && x.op === 'load') used.add(x.load);
   });
-  return [...kernel.loads.filter((_, i) => used.has(i)), ...kernel.stores.filter((s) => s.phase === 'body').map((s) => s.access)];
+  return [
+    ...kernel.loads.filter((_, i) => used.has(i)),
+    ...kernel.stores.filter((s) => s.phase === 'body').map((s) => s.access),
+  ];
 }
 
 /** Estimated instructions of the innermost loop's body with lanes along `vector`. */
@@ -210,7 +235,17 @@ function planNest(kernel: Kernel, slice: Nest['slice'], like?: Nest): Nest {
   const blocks = mode === 'rows' ? 1 : Math.ceil(size / block);
   const total = product(kernel.domain) * (slice ? 1 / kernel.domain[0] : 1);
   return {
-    kernel, analysis, mode, vector, rowDims, crossing: crossing < 0 ? -1 : rowDims[crossing], reduceDims, unroll, block, units: rows * blocks, slice,
+    kernel,
+    analysis,
+    mode,
+    vector,
+    rowDims,
+    crossing: crossing < 0 ? -1 : rowDims[crossing],
+    reduceDims,
+    unroll,
+    block,
+    units: rows * blocks,
+    slice,
     cost: (total / 4) * (turnCost + 2) + rows * blocks * 20,
   };
 }
@@ -231,8 +266,12 @@ function slices(nest: Nest): { dim: number; chunk: number; count: number } | nul
   const size = kernel.domain[dim];
   const step = dim === nest.vector ? 4 * nest.unroll : 1;
   let wanted = Math.min(Math.floor(sliceUnits / nest.units), Math.ceil(work / 8192));
-  // All columns of a few rows, before the next rows: a slice stays in the caches and page tables, where a whole column would not.
-  if (nest.mode === 'columns' && nest.units > 1) wanted = Math.max(wanted, Math.floor(size / sliceRows));
+  // All columns of a few rows, before the next rows: a slice stays in the caches and page tables, where a whole column
+  // would not.
+  if (nest.mode === 'columns' && nest.units > 1) {
+    const rows = Math.max(sliceRows, Math.floor(sliceBytes / (4 * kernel.domain[nest.vector])));
+    wanted = Math.max(wanted, Math.floor(size / rows));
+  }
   if (wanted < 2) return null;
   const chunk = Math.ceil(size / wanted / step) * step;
   const count = Math.ceil(size / chunk);

@@ -24,9 +24,9 @@ export interface PrintOptions {
 }
 
 /**
- * A program as one WebAssembly module: imports `host.memory`, `host.stalled` and the routines, exports `run(table, tid, threads)`, which gives
- * 0, the kind of a fault, or `aborted`. `table` is the address of a binding: i32 words, in order the addresses of the program's externals, the
- * arena, the scratch, and the parameter struct of each routine step.
+ * A program as one WebAssembly module: imports `host.memory`, `host.stalled` and the routines, exports `run(table, tid,
+ * threads)`, which gives 0, the kind of a fault, or `aborted`. `table` is the address of a binding: i32 words, in order
+ * the addresses of the program's externals, the arena, the scratch, and the parameter struct of each routine step.
  */
 export interface PrintedProgram {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -86,7 +86,9 @@ class ProgramPrinter {
     for (const step of program.steps) if (step.kind === 'routine') this.importRoutine(step);
     const barrier = module.add(printBarrier(options.shared, stalled));
     if (program.arenaBytes > 0) this.arena = run.let(i32.load(this.table, this.arenaWord * 4));
-    const phases = program.steps.flatMap((step) => (step.kind === 'kernel' ? this.kernelPhases(step) : this.routinePhases(step)));
+    const phases = program.steps.flatMap((step) =>
+      step.kind === 'kernel' ? this.kernelPhases(step) : this.routinePhases(step),
+    );
     this.emitPhases(phases, barrier);
     module.export('run', module.add(run));
     return {
@@ -105,7 +107,7 @@ class ProgramPrinter {
   private emitPhases(phases: readonly Phase[], barrier: number): void {
     const { run, tid, threads } = this;
     const faultKind = i32.load(i32.const(control.fault));
-    for (let i = 0; i < phases.length; ) {
+    for (let i = 0; i < phases.length;) {
       const phase = phases[i];
       if (phase.serial) {
         let end = i;
@@ -147,7 +149,10 @@ class ProgramPrinter {
     const args: I32[] = step.buffers.map((slot) => this.address(slot));
     if (plan.partialBytes > 0) args.push(i32.load(this.table, (this.arenaWord + 1) * 4));
     const phases = functions.map((functionIndex, i): Phase => ({
-      serial: plan.nests[i].cost < this.options.parallelWork || plan.nests[i].units === 1, mayFault: false, functionIndex, args,
+      serial: plan.nests[i].cost < this.options.parallelWork || plan.nests[i].units === 1,
+      mayFault: false,
+      functionIndex,
+      args,
     }));
     this.descriptions.push(describeKernel(plan, phases));
     return phases;
@@ -158,7 +163,10 @@ class ProgramPrinter {
     for (const { module, name } of routine.phases(step.call)) {
       const key = `${module}.${name}`;
       if (this.imports.has(key)) continue;
-      this.imports.set(key, this.module.importFunction(module, name, { parameters: ['i32', 'i32', 'i32'], results: [] }));
+      this.imports.set(
+        key,
+        this.module.importFunction(module, name, { parameters: ['i32', 'i32', 'i32'], results: [] }),
+      );
     }
   }
 
@@ -169,7 +177,8 @@ class ProgramPrinter {
     const params = i32.load(this.table, word * 4);
     const small = routineWork(step.call) < this.options.parallelWork;
     const phases = routine.phases(step.call);
-    this.descriptions.push(`wasm ${phases.map((p) => p.name).join(' + ')}${this.options.relaxed ? ' relaxed' : ''}${small ? ', 1 thread' : ''}`);
+    const names = phases.map((p) => p.name).join(' + ');
+    this.descriptions.push(`wasm ${names}${this.options.relaxed ? ' relaxed' : ''}${small ? ', 1 thread' : ''}`);
     return phases.map(({ module, name, serial }) => ({
       serial: serial === true || small,
       mayFault: true,
@@ -194,6 +203,7 @@ function describeKernel({ nests }: KernelPlan, phases: readonly Phase[]): string
 
 /** Equal for kernels that get the same code. JSON would lose the non-finite constants and the sign of zero. */
 function kernelKey(kernel: Kernel): string {
-  return JSON.stringify(kernel, (_, v: unknown) => (typeof v === 'number' && (!Number.isFinite(v) || Object.is(v, -0)) ? `number ${Object.is(v, -0) ? '-0' : v}` : v));
+  return JSON.stringify(kernel, (_, v: unknown) =>
+    typeof v === 'number' && (!Number.isFinite(v) || Object.is(v, -0)) ? `number ${Object.is(v, -0) ? '-0' : v}` : v,
+  );
 }
-

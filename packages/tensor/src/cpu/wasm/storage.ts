@@ -4,8 +4,8 @@ import type { FunctionBuilder } from './function';
 import { f32x4, i32, i32x4, v128 } from './operators';
 
 /**
- * Conversions between storage and registers. In registers float32 and int32 are as in memory, bool is a lane mask (0 or all ones), and the
- * halves are float32. Raw halves stand in the low 16 bits of each 32-bit lane.
+ * Conversions between storage and registers. In registers float32 and int32 are as in memory, bool is a lane mask (0 or
+ * all ones), and the halves are float32. Raw halves stand in the low 16 bits of each 32-bit lane.
  */
 
 /** Raw lanes as loaded → register form. */
@@ -38,7 +38,10 @@ export function encode(fn: FunctionBuilder, dtype: DType, value: V128): V128 {
   }
 }
 
-/** Exponent and mantissa moved into place, then rescaled by 2^112: this also normalises subnormals. Infinity and NaN get the full exponent. */
+/**
+ * Exponent and mantissa moved into place, then rescaled by 2^112: this also normalises subnormals. Infinity and NaN get
+ * the full exponent.
+ */
 function decodeFloat16(fn: FunctionBuilder, raw: V128): V128 {
   const magnitude = fn.let(v128.and(raw, fn.int(0x7fff)));
   const scaled = f32x4.mul(i32x4.shl(magnitude, i32.const(13)), fn.float(2 ** 112));
@@ -55,8 +58,8 @@ function encodeBfloat16(fn: FunctionBuilder, value: V128): V128 {
 }
 
 /**
- * Round to nearest even: normal results by adding half a unit (with carry into the exponent, so that overflow becomes infinity), subnormal
- * ones by a float addition that shifts the bits into place.
+ * Round to nearest even: normal results by adding half a unit (with carry into the exponent, so that overflow becomes
+ * infinity), subnormal ones by a float addition that shifts the bits into place.
  */
 function encodeFloat16(fn: FunctionBuilder, value: V128): V128 {
   const magnitude = fn.let(v128.and(value, fn.int(0x7fffffff)));

@@ -2,7 +2,10 @@ import type { V128 } from './expression';
 import { f32x4, f64x2, i32, i32x4, i64x2, v128 } from './operators';
 import type { VectorMath } from './math';
 
-/** Functions that need float64 inside to keep float32 accuracy: sin and cos (range reduction) and pow (the logarithm is multiplied by y). */
+/**
+ * Functions that need float64 inside to keep float32 accuracy: sin and cos (range reduction) and pow (the logarithm is
+ * multiplied by y).
+ */
 
 const low: readonly [number, number, number, number] = [0, 1, 0, 1];
 const high: readonly [number, number, number, number] = [2, 3, 2, 3];
@@ -18,7 +21,8 @@ function inHalves(math: VectorMath, inputs: readonly V128[], body: (wide: readon
 
 function polynomial(math: VectorMath, x: V128, coefficients: readonly number[]): V128 {
   let sum = math.fn.double(coefficients[coefficients.length - 1]);
-  for (let i = coefficients.length - 2; i >= 0; i--) sum = f64x2.add(f64x2.mul(sum, x), math.fn.double(coefficients[i]));
+  for (let i = coefficients.length - 2; i >= 0; i--)
+    sum = f64x2.add(f64x2.mul(sum, x), math.fn.double(coefficients[i]));
   return sum;
 }
 
@@ -26,8 +30,8 @@ function polynomial(math: VectorMath, x: V128, coefficients: readonly number[]):
 const magic = 1.5 * 2 ** 52;
 
 /**
- * `quarters` = 0: sin x, 1: cos x. x = n pi/2 + r in float64 with pi/2 in two parts: exact to float32 for |x| up to about 1e8; beyond, the
- * phase is lost gradually, but results stay in [-1, 1].
+ * `quarters` = 0: sin x, 1: cos x. x = n pi/2 + r in float64 with pi/2 in two parts: exact to float32 for |x| up to
+ * about 1e8; beyond, the phase is lost gradually, but results stay in [-1, 1].
  */
 export function sinCos(math: VectorMath, x: V128, quarters: 0 | 1): V128 {
   const { fn } = math;
@@ -56,9 +60,14 @@ function log2(math: VectorMath, x: V128): V128 {
   const m = fn.let(i64x2.add(v128.and(shifted, fn.words(0xffffffff, 0x000fffff, 0xffffffff, 0x000fffff)), root));
   const s = fn.let(f64x2.div(f64x2.sub(m, fn.double(1)), f64x2.add(m, fn.double(1))));
   const z = fn.let(f64x2.mul(s, s));
-  const series = polynomial(math, z, [
-    2.885390081777849, 0.9617966941148126, 0.577077941945984, 0.4122092944073944, 0.3199039607812623, 0.28292534472327663,
-  ]);
+  const series = polynomial(
+    math,
+    z,
+    [
+      2.885390081777849, 0.9617966941148126, 0.577077941945984, 0.4122092944073944, 0.3199039607812623,
+      0.28292534472327663,
+    ],
+  );
   return f64x2.add(f64x2.mul(s, series), e);
 }
 
@@ -67,14 +76,21 @@ function exp2(math: VectorMath, v: V128): V128 {
   const { fn } = math;
   const t = fn.let(f64x2.add(v, fn.double(magic)));
   const f = fn.let(f64x2.sub(v, f64x2.sub(t, fn.double(magic))));
-  const p = polynomial(math, f, [
-    0.9999999999616246, 0.693147180728723, 0.24022651198740091, 0.05550410352837257, 0.009618027174330083, 0.0013333922854829132,
-    0.00015469316862251747, 1.520190004128071e-5,
-  ]);
+  const p = polynomial(
+    math,
+    f,
+    [
+      0.9999999999616246, 0.693147180728723, 0.24022651198740091, 0.05550410352837257, 0.009618027174330083,
+      0.0013333922854829132, 0.00015469316862251747, 1.520190004128071e-5,
+    ],
+  );
   return i64x2.add(p, i64x2.shl(t, i32.const(52)));
 }
 
-/** x^y as IEEE pow: 2^(y log2 |x|), negative where x is negative and y an odd integer, NaN where x is negative and y no integer. */
+/**
+ * x^y as IEEE pow: 2^(y log2 |x|), negative where x is negative and y an odd integer, NaN where x is negative and y no
+ * integer.
+ */
 export function pow(math: VectorMath, x: V128, y: V128): V128 {
   const { fn } = math;
   const magnitude = fn.let(f32x4.abs(x));
