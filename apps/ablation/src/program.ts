@@ -1,11 +1,11 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setDefaultDevice } from '@mamba-ts/tensor';
 import { describeMachine, formatDuration, JsonlLog, type ProgressStream, writeReport } from '@mamba-ts/train';
 import { help, readCommandLine } from './command-line';
 import { openDevice } from './devices';
 import { UsageError } from './errors';
+import { packageFolder } from './package-folder';
 import { reportPage } from './report/page';
 import type { StudyReport } from './report/study-report';
 import { StudyRunner } from './run/study';
@@ -25,7 +25,7 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-const reportsFolder = fileURLToPath(new URL('../reports/', import.meta.url));
+const reportsFolder = join(packageFolder, 'reports');
 
 /** The program without its process. Returns the exit code: 0, 130 after an interruption, 2 for a wrong command line or config. */
 export async function runProgram({ args, stdout, stderr, env, folder, signal }: Surroundings): Promise<number> {

@@ -31,7 +31,8 @@ export function realizeNodes(nodes: readonly Node[]): void {
     executable.run(bindings.map((b, i) => leaves[i] ?? results[(b as { result: number }).result]), arena);
     const through = topologicalOrder(pending).filter((n) => !n.isLeaf && !pending.includes(n));
     pending.forEach((node, i) => node.settle(results[i]));
-    for (const node of through) node.letGo();
+    // Users first: a node whose last reader let go may follow.
+    for (const node of through.reverse()) node.letGo();
     if (arena) device.freeBuffer(arena);
   } catch (error) {
     for (const buffer of owned) device.freeBuffer(buffer);

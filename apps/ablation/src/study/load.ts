@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { dirname, extname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { UsageError } from '../errors';
+import { packageFolder } from '../package-folder';
 import { checkStudy } from './check';
 import type { Study } from './study';
 
 /** The study that runs when none is named. */
-export const defaultStudy: string = fileURLToPath(new URL('../configs/study.mjs', import.meta.url));
+export const defaultStudy: string = join(packageFolder, 'configs', 'study.mjs');
 
 const modules = ['.mjs', '.js', '.mts', '.ts'];
 

@@ -101,8 +101,7 @@ export class AdamW {
       const scale2 = biasCorrection(beta2, t)?.sqrt();
       const assignments: (readonly [Variable, Tensor])[] = [[this.step, step]];
       const scalars = new Map<string, { decay: Tensor; size: Tensor }>();
-      // From the last parameter to the first, as the backward pass meets them: each gradient is used up when it is
-      // there.
+      // From the last parameter to the first: the order in which the backward pass makes the gradients.
       for (let i = this.slots.length - 1; i >= 0; i--) {
         const { parameter, firstMoment, secondMoment, learningRate, weightDecay } = this.slots[i];
         const key = `${learningRate} ${weightDecay}`;

@@ -9,7 +9,7 @@ import { checkPositive } from '../argument';
 export function gradientNorm(gradients: readonly Tensor[]): Tensor {
   if (gradients.length === 0) throw new OutOfRangeError('gradientNorm: gradients is empty, expected at least one');
   return scope(() => {
-    // From the last to the first, as the backward pass meets them.
+    // From the last to the first: the order in which the backward pass makes them.
     const squares = gradients.map((g) => g.cast('float32').square().sum());
     return squares.reduceRight((total, square) => total.add(square)).sqrt();
   });

@@ -82,6 +82,20 @@ export function testMemory(devices: Devices): void {
       await expect(forgotten.data()).rejects.toThrow(DisposedError);
     });
 
+    it('results that share a computation can be read one by one', async () => {
+      const { device } = devices;
+      const before = device.memory().buffers;
+      const [a, b] = scope(() => {
+        const shared = tensor([1, 2], { device }).exp().mul(2);
+        return [shared.add(1), shared.mul(3).sum()];
+      });
+      expect((await a.data())[1]).toBeCloseTo(2 * Math.exp(2) + 1, 4);
+      a.dispose();
+      expect(await b.item()).toBeCloseTo(6 * (Math.exp(1) + Math.exp(2)), 3);
+      b.dispose();
+      expect(device.memory().buffers).toBe(before);
+    });
+
     it('a pending value sees a variable as it was', async () => {
       const { device } = devices;
       const before = device.memory().buffers;

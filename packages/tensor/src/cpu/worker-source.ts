@@ -25,10 +25,14 @@ function start({ memory, kernels, scan, tid, control, spins, programs: bound, re
       if (programs.size > bound) programs.delete(programs.keys().next().value);
       return run;
     };
+    let limit = spins;
     let seen = Atomics.load(words, JOB);
     ready();
     for (;;) {
-      for (let i = 0; i < spins && Atomics.load(words, JOB) === seen; i++);
+      // As at barriers (sync.ts): spin for as long as it helps.
+      for (let i = 0; i < limit && Atomics.load(words, JOB) === seen; i++);
+      const slept = Atomics.load(words, JOB) === seen;
+      limit = slept ? Math.max(300, limit >> 1) : Math.min(spins, limit + 200);
       while (Atomics.load(words, JOB) === seen) {
         Atomics.add(words, SLEEPERS, 1);
         Atomics.wait(words, JOB, seen);

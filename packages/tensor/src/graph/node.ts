@@ -52,14 +52,16 @@ export function nodesCreated(): number {
  * One value of the graph: immutable but for its memory.
  *
  * Lifetime is counted, without the garbage collector's help: `references` = live tensors on this node + live nodes that read it. A node with
- * no references is dormant and keeps nothing alive, so abandoned expressions (unused gradients) cost nothing. When a value was computed, the
- * nodes in between let go of their inputs: a forgotten temporary tensor never pins memory.
+ * no references is dormant and keeps nothing alive, so abandoned expressions (unused gradients) cost nothing. When a value was computed, nodes
+ * on the way to it that nothing else is waiting for let go of their inputs: a forgotten temporary tensor never pins memory.
  */
 export class Node {
   readonly id: number = created++;
   /** Device memory of the value, once computed (or uploaded). */
   buffer: DeviceBuffer | null = null;
   private references = 0;
+  /** How many of the references are live nodes. */
+  private readers = 0;
   private holdsInputs = false;
   private freed = false;
 
@@ -79,29 +81,35 @@ export class Node {
     return this.references;
   }
 
-  /** A tensor or a live node starts to use this value. */
+  /** A tensor starts to use this value; a dormant node comes alive and becomes a reader of its inputs. */
   retain(): void {
-    const stack: Node[] = [this];
-    while (stack.length > 0) {
-      const node = stack.pop() as Node;
-      node.references++;
-      if (node.references === 1 && !node.holdsInputs && node.inputs.length > 0) {
-        node.holdsInputs = true;
-        for (const input of node.inputs) stack.push(input);
+    this.references++;
+    const woken: Node[] = [this];
+    while (woken.length > 0) {
+      const node = woken.pop() as Node;
+      if (node.holdsInputs || node.inputs.length === 0) continue;
+      node.holdsInputs = true;
+      for (const input of node.inputs) {
+        input.references++;
+        input.readers++;
+        if (input.references === 1) woken.push(input);
       }
     }
   }
 
   /** The opposite of `retain`; the last one frees the memory. */
   release(): void {
-    const stack: Node[] = [this];
-    while (stack.length > 0) {
-      const node = stack.pop() as Node;
-      node.references--;
-      if (node.references > 0) continue;
+    this.references--;
+    if (this.references === 0) Node.free([this]);
+  }
+
+  /** Nodes without references: their memory goes, and they stop being readers, which may leave others without references. */
+  private static free(unreferenced: Node[]): void {
+    while (unreferenced.length > 0) {
+      const node = unreferenced.pop() as Node;
       if (node.holdsInputs) {
         node.holdsInputs = false;
-        for (const input of node.inputs) stack.push(input);
+        unreferenced.push(...Node.leave(node.inputs));
       }
       if (node.buffer) {
         node.device.freeBuffer(node.buffer);
@@ -111,22 +119,36 @@ export class Node {
     }
   }
 
+  /** A reader of `inputs` is gone; gives those that nobody uses any more. */
+  private static leave(inputs: readonly Node[]): Node[] {
+    const unused: Node[] = [];
+    for (const input of inputs) {
+      input.references--;
+      input.readers--;
+      if (input.references === 0) unused.push(input);
+    }
+    return unused;
+  }
+
   /** The value was computed into `buffer`: the node is a leaf from now on. */
   settle(buffer: DeviceBuffer): void {
-    const inputs = this.inputs;
-    const held = this.holdsInputs;
+    const { inputs } = this;
     this.buffer = buffer;
     this.op = { kind: 'leaf' };
     this.inputs = [];
-    this.holdsInputs = false;
-    if (held) for (const input of inputs) input.release();
-  }
-
-  /** A value that was computed through on the way to another: it stays recomputable, but no longer keeps its inputs alive. */
-  letGo(): void {
     if (!this.holdsInputs) return;
     this.holdsInputs = false;
-    for (const input of this.inputs) input.release();
+    Node.free(Node.leave(inputs));
+  }
+
+  /**
+   * A value that was computed through on the way to another: it stays recomputable, but no longer keeps its inputs alive, unless a live node
+   * still has to be computed from it.
+   */
+  letGo(): void {
+    if (!this.holdsInputs || this.readers > 0) return;
+    this.holdsInputs = false;
+    Node.free(Node.leave(this.inputs));
   }
 
   /** The memory of a leaf. @throws DisposedError if it was freed. */

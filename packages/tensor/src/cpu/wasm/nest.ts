@@ -6,8 +6,10 @@ import { analyse, type Analysis, bodyCost } from './analysis';
  * - 'map': nothing is reduced; the vector loop is innermost;
  * - 'rows': the vector dimension is reduced: lanes are accumulated and summed at the end of each row;
  * - 'columns': the vector dimension is an output: a block of outputs is accumulated in registers while the reduced
- *   loops run. Work is cut into units (a row of output indices × a block of the vector dimension), which threads share
- *   in contiguous runs. No result depends on the cut.
+ *   loops run.
+ *
+ * Work is cut into units (a row of output indices × a block of the vector dimension), which threads share in contiguous
+ * runs. No result depends on the cut.
  */
 export interface Nest {
   readonly kernel: Kernel;

@@ -4,8 +4,9 @@ import { callExpr, FunctionBuilder } from './function';
 import { atomic, i32, i64 } from './operators';
 
 /**
- * Turns of the spin loop before a thread goes to sleep: up to some tens of microseconds where that succeeds. Where it fails, because another
- * process holds the core that the awaited thread needs, spinning only delays that thread: the limit is halved, and grows again with success.
+ * Turns of the spin loop before a thread goes to sleep: up to some tens of microseconds where that succeeds. Where it
+ * fails, because another process holds the core that the awaited thread needs, spinning only delays that thread: the
+ * limit is halved, and grows again with success.
  */
 const spins = { least: 300, most: 20000, growth: 200 };
 /** A sleeping thread looks after the others this often, in nanoseconds. */

@@ -1,0 +1,225 @@
+// How a warp is laid over the work. A warp takes `CH` channels of one group and `T` steps; K lanes share a channel, each
+// with S states: lane = c K + k holds states k S .. k S + S - 1 of channel c. Loads, dt and the gate are computed in
+// another arrangement ("items": V neighbouring channels of one step per lane), and shared memory turns one into the other.
+#pragma once
+#include "arguments.cuh"
+#include "numbers.cuh"
+
+// E: storage of u, delta, z, y and variable B, C. M: masked, any sizes and alignment, constant or variable B and C;
+// otherwise dState = K S, B and C are variable, channels of a group are a multiple of CH, and rows are aligned.
+template <typename E_, bool complex_, int K_, int S_, bool M_> struct Layout {
+  using E = E_;
+  static constexpr bool complex = complex_, M = M_;
+  using Value = typename std::conditional<complex, Complex, float>::type;
+  static constexpr int K = K_, S = S_, W = complex ? 2 : 1, CH = 32 / K, T = 32 / (S * W);
+  static constexpr int V = !M && CH >= 2 && T * CH >= 64 ? 2 : 1;
+  static constexpr int perRow = CH / V, items = T * perRow, I = (items + 31) / 32;
+  // shared memory of one warp, in floats
+  static constexpr int rowX = 2 * T + 4, rowG = T + 4;
+  static constexpr int rowCoefficient = M ? K * S * W : T * S + 4;
+  static constexpr int coefficients = (M ? (T > CH ? T : CH) : K) * rowCoefficient;
+  static constexpr int xFloats = CH * rowX, gFloats = CH * rowG;
+  static constexpr int warpFloats = xFloats + 2 * coefficients + 4 * gFloats + 32;
+  static constexpr float twice = complex ? 2.f : 1.f;
+};
+
+template <class F> struct WarpMemory {
+  float *x, *b, *c, *g, *sums, *keep;
+  __device__ __forceinline__ explicit WarpMemory(float *at)
+      : x(at), b(at + F::xFloats), c(b + F::coefficients), g(c + F::coefficients), sums(g + F::gFloats), keep(sums + 3 * F::gFloats) {}
+};
+
+// Which channels a warp has.
+struct Tile {
+  long long b;
+  int group, first, valid; // channels first .. first + valid - 1
+};
+
+template <class F> __device__ __forceinline__ int tilesPerGroup(const ScanArguments &p) {
+  return (static_cast<int>(p.channels / p.groups) + F::CH - 1) / F::CH;
+}
+
+template <class F> __device__ __forceinline__ Tile tileOf(const ScanArguments &p, long long b, int group, int tile) {
+  const int perGroup = static_cast<int>(p.channels / p.groups), within = tile * F::CH;
+  return {b, group, group * perGroup + within, F::M ? min(F::CH, perGroup - within) : F::CH};
+}
+
+// S values of row `row` of an array (rows, dState); 0 beyond the edges.
+template <class F>
+__device__ __forceinline__ void loadValues(typename F::Value (&to)[F::S], const float *from, long long row, int k, int dState, bool valid) {
+  if constexpr (!F::M) {
+    const auto pack = loadPack<float, F::S>(from + row * (F::K * F::S) + k * F::S);
+#pragma unroll
+    for (int s = 0; s < F::S; s++) to[s] = pack.x[s];
+  } else {
+#pragma unroll
+    for (int s = 0; s < F::S; s++) {
+      setZero(to[s]);
+      const int n = k * F::S + s;
+      if (valid && n < dState) to[s] = reinterpret_cast<const typename F::Value *>(from)[row * dState + n];
+    }
+  }
+}
+
+template <class F>
+__device__ __forceinline__ void storeValues(float *to, const typename F::Value (&from)[F::S], long long row, int k, int dState, bool valid) {
+  if constexpr (!F::M) {
+    Pack<float, F::S> pack;
+#pragma unroll
+    for (int s = 0; s < F::S; s++) pack.x[s] = from[s];
+    storePack(to + row * (F::K * F::S) + k * F::S, pack);
+  } else {
+#pragma unroll
+    for (int s = 0; s < F::S; s++) {
+      const int n = k * F::S + s;
+      if (valid && n < dState) reinterpret_cast<typename F::Value *>(to)[row * dState + n] = from[s];
+    }
+  }
+}
+
+// B and C of T steps, in flight between device memory and shared memory.
+template <class F> struct Coefficients {
+  static constexpr int perPack = F::M ? 1 : 16 / sizeof(typename F::E);
+  static constexpr int packs = F::M ? 1 : F::T * F::K * F::S / perPack;
+  static constexpr int loads = (2 * packs + 31) / 32;
+  Pack<typename F::E, perPack> raw[loads];
+
+  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, int t0, int lane) {
+    using E = typename F::E;
+    if constexpr (!F::M) {
+      constexpr int N = F::K * F::S;
+#pragma unroll
+      for (int j = 0; j < loads; j++) {
+        const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack, t = t0 + at / N;
+        raw[j] = {};
+        if (i < 2 * packs && t < p.length) {
+          const E *from = static_cast<const E *>(i < packs ? p.B : p.C);
+          raw[j] = loadPack<E, perPack>(from + ((tile.b * p.length + t) * p.groups + tile.group) * N + at % N);
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ void store(const ScanArguments &p, const Tile &tile, const WarpMemory<F> &memory, int t0, int lane) const {
+    if constexpr (!F::M) {
+      constexpr int N = F::K * F::S;
+#pragma unroll
+      for (int j = 0; j < loads; j++) {
+        const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack, t = at / N, n = at % N;
+        if (i >= 2 * packs) continue;
+        float *to = (i < packs ? memory.b : memory.c) + t * F::S;
+#pragma unroll
+        for (int e = 0; e < perPack; e += F::S) {
+          Pack<float, F::S> values;
+#pragma unroll
+          for (int s = 0; s < F::S; s++) values.x[s] = toFloat(raw[j].x[e + s]);
+          storePack(to + (n + e) / F::S * F::rowCoefficient, values);
+        }
+      }
+    } else {
+      fill(p, tile, memory.b, p.B, p.flags & flagVariableB, t0, lane);
+      fill(p, tile, memory.c, p.C, p.flags & flagVariableC, t0, lane);
+    }
+  }
+
+  // Masked: rows are steps where variable, channels where constant.
+  __device__ static void fill(const ScanArguments &p, const Tile &tile, float *to, const void *from, bool variable, int t0, int lane) {
+    const int width = static_cast<int>(p.dState) * F::W, rows = variable ? F::T : F::CH;
+    for (int row = 0; row < rows; row++) {
+      const bool inside = variable ? t0 + row < p.length : row < tile.valid;
+      const long long at = (variable ? (tile.b * p.length + t0 + row) * p.groups + tile.group : tile.first + row) * width;
+      for (int i = lane; i < F::K * F::S * F::W; i += 32) {
+        float value = 0.f;
+        if (inside && i < width) value = variable ? toFloat(static_cast<const typename F::E *>(from)[at + i]) : static_cast<const float *>(from)[at + i];
+        to[row * F::rowCoefficient + i] = value;
+      }
+    }
+  }
+};
+
+// B or C of one step, for one lane.
+template <class F>
+__device__ __forceinline__ void coefficients(typename F::Value (&to)[F::S], const float *from, bool variable, int t, int c, int k) {
+  if constexpr (!F::M) {
+    const auto pack = loadPack<float, F::S>(from + k * F::rowCoefficient + t * F::S);
+#pragma unroll
+    for (int s = 0; s < F::S; s++) to[s] = pack.x[s];
+  } else {
+    const auto *row = reinterpret_cast<const typename F::Value *>(from + (variable ? t : c) * F::rowCoefficient) + k * F::S;
+#pragma unroll
+    for (int s = 0; s < F::S; s++) to[s] = row[s];
+  }
+}
+
+// Items of a lane.
+template <class F> struct Item {
+  int t, c;
+  bool active;
+  __device__ __forceinline__ Item(int j, int lane) {
+    const int i = j * 32 + lane;
+    t = i / F::perRow;
+    c = i % F::perRow * F::V;
+    active = F::items % 32 == 0 || i < F::items;
+  }
+};
+
+template <class F> struct Raw {
+  Pack<typename F::E, F::V> x[F::I];
+  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, const void *from, int t0, int lane) {
+#pragma unroll
+    for (int j = 0; j < F::I; j++) {
+      const Item<F> item(j, lane);
+      x[j] = {};
+      if (from != nullptr && item.active && t0 + item.t < p.length && (!F::M || item.c < tile.valid)) {
+        x[j] = loadPack<typename F::E, F::V>(static_cast<const typename F::E *>(from) +
+                                            (tile.b * p.length + t0 + item.t) * p.channels + tile.first + item.c);
+      }
+    }
+  }
+};
+
+template <class F>
+__device__ __forceinline__ void storeItem(const ScanArguments &p, const Tile &tile, void *to, const Item<F> &item, int t0, const float (&value)[F::V]) {
+  if (item.active && t0 + item.t < p.length && (!F::M || item.c < tile.valid)) {
+    Pack<typename F::E, F::V> pack;
+#pragma unroll
+    for (int v = 0; v < F::V; v++) pack.x[v] = fromFloat<typename F::E>(value[v]);
+    storePack(static_cast<typename F::E *>(to) + (tile.b * p.length + t0 + item.t) * p.channels + tile.first + item.c, pack);
+  }
+}
+
+// 0 where the state is reset before the step, else 1.
+template <class F> __device__ __forceinline__ void loadKeep(const ScanArguments &p, const Tile &tile, float *keep, int t0, int lane) {
+  if (p.resets != nullptr && lane < F::T) {
+    keep[lane] = t0 + lane < p.length && p.resets[tile.b * p.length + t0 + lane] != 0 ? 0.f : 1.f;
+  }
+}
+
+// Sums v[t] over the K lanes of a channel and leaves them at to[t]. Each exchange halves what a lane still has to sum.
+template <class F> __device__ __forceinline__ void sumOverStates(float (&v)[F::T], float *to, int k) {
+  int base = 0, left = F::T;
+  bool writes = true;
+#pragma unroll
+  for (int mask = F::K / 2; mask >= 1; mask /= 2) {
+    const bool upper = (k & mask) != 0;
+    if (left > 1) {
+      left /= 2;
+#pragma unroll
+      for (int i = 0; i < F::T / 2; i++) {
+        if (i >= left) break;
+        const float send = upper ? v[i] : v[i + left], keep = upper ? v[i + left] : v[i];
+        v[i] = keep + __shfl_xor_sync(0xffffffffu, send, mask);
+      }
+      if (upper) base += left;
+    } else {
+      v[0] += __shfl_xor_sync(0xffffffffu, v[0], mask);
+      if (upper) writes = false;
+    }
+  }
+  if (writes) {
+#pragma unroll
+    for (int i = 0; i < F::T; i++) {
+      if (i < left) to[base + i] = v[i];
+    }
+  }
+}
