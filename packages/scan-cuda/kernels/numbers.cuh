@@ -17,7 +17,7 @@ template <> __device__ __forceinline__ Bf16 fromFloat<Bf16>(float x) {
 }
 
 // V neighbours, moved by one load or store.
-template <typename E, int V> struct alignas(sizeof(E) * V) Pack {
+template <typename E, int V> struct alignas(sizeof(E) * V < 16 ? sizeof(E) * V : 16) Pack {
   E x[V];
 };
 

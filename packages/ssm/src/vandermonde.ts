@@ -81,7 +81,7 @@ function permute(x: Complex, ...axes: readonly number[]): Complex {
  * few leading bits at a time, whose products with l are exact, and whole turns are dropped.
  */
 function powers(logA: Complex, l: Tensor, limit: number): Complex {
-  const turns = logA.im.mul(1 / (2 * Math.PI));
+  const turns = withinOneTurn(logA.im).mul(1 / (2 * Math.PI));
   // Bits of the phase whose product with l < limit fits the 24 of a float.
   const bits = Math.max(1, 23 - Math.ceil(Math.log2(Math.max(limit, 2))));
   const all = fraction(turns.stopGradient());
@@ -92,6 +92,12 @@ function powers(logA: Complex, l: Tensor, limit: number): Complex {
   // The value is complete; its derivative, l d(turns), comes with a term that is zero.
   const withGradient = phase.add(turns.sub(turns.stopGradient()).mul(l));
   return Complex.polar(logA.re.mul(l).exp(), withGradient.mul(2 * Math.PI));
+}
+
+/** Radians modulo 2π, in [−π, π], to one rounding: 2π is subtracted in two parts, the first of 8 bits, whose multiples are exact. */
+function withinOneTurn(x: Tensor): Tensor {
+  const turns = x.stopGradient().mul(1 / (2 * Math.PI)).add(0.5).floor();
+  return x.sub(turns.mul(6.28125)).sub(turns.mul(2 * Math.PI - 6.28125));
 }
 
 /** The nearest multiple of 1 / scale. */

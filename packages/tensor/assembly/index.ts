@@ -3,9 +3,6 @@
 export { matmul } from './matmul/matmul';
 export { matmulDots } from './matmul/dots';
 export { matmulCombine } from './matmul/combine';
-export { gather, scatterAdd } from './indexing';
-export { crossEntropy } from './cross-entropy';
-export { argmax, cumsum, sort } from './order';
 export { causalConv1d } from './conv/causal-conv1d';
 export { causalConv1dBackward, causalConv1dReduce } from './conv/causal-conv1d-backward';
 export { longConvDirect, longConvDirectKernel } from './long-conv/direct';

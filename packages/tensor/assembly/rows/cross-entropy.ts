@@ -9,7 +9,7 @@ import { expNonPositive, logarithm } from './exponential';
 @inline const BLOCK: i32 = 2048;
 
 /**
- * logSumExp[i] = log sum_j exp(logits[i, j]); losses[i] = logSumExp[i] - logits[i, targets[i]], 0 where the target is ignored; NaN, and a fault of
+ * logSumExp[i] = log sum_j exp(logits[i, j]); losses[i] = logSumExp[i] - logits[i, targets[i]], 0 where the target is ignored; 0, and a fault of
  * kind 3, for any other target outside the classes.
  * Parameters: 0 logits, 1 targets, 2 losses, 3 logSumExp, 4 fault, 5 rows, 6 classes, 7 ignored target.
  */
@@ -28,7 +28,6 @@ export function crossEntropy(params: usize, tid: i32, threads: i32): void {
         loss = <f32>(total - <f64>load<f32>(logits + (<usize>target << 2)));
       } else {
         recordFault(address(params, 4), 3, target, row, classes);
-        loss = NaN;
       }
     }
     store<f32>(address(params, 2) + (<usize>row << 2), loss);

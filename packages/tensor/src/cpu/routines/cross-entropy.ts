@@ -3,12 +3,11 @@ import type { CpuRoutine } from '../routine';
 import { writeFields } from './parameter-struct';
 
 export const crossEntropy: CpuRoutine = {
-  refuses: (call) => ((call.inputs[0] as TensorSpec).shape[1] < 1 ? 'it has no classes' : null),
   phases: () => [{ module: 'kernels', name: 'crossEntropy' }],
   scratchBytes: () => 0,
   paramBytes: () => 32,
   writeParams(view, at, call, { inputs, outputs, fault }) {
     const [rows, classes] = (call.inputs[0] as TensorSpec).shape;
-    writeFields(view, at, [inputs[0], inputs[1], outputs[0], outputs[1], fault, rows, classes, Number(call.attributes.ignoreIndex)]);
+    writeFields(view, at, [...inputs, ...outputs, fault, rows, classes, Number(call.attributes.ignoreIndex)]);
   },
 };

@@ -9,11 +9,17 @@ export const crossEntropy: ReferenceRoutine = (inputs, [losses, logSumExp], { ig
     const x = logits.data.subarray(r * classes, (r + 1) * classes);
     const target = targets.data[r];
     if (target !== ignoreIndex && (target < 0 || target >= classes)) throw faultError(3, target, r, classes);
-    let largest = Number.NEGATIVE_INFINITY;
-    for (const v of x) largest = Math.max(largest, v);
-    let sum = 0;
-    for (const v of x) sum += Math.exp(v - largest);
-    logSumExp.data[r] = largest + Math.log(sum);
+    logSumExp.data[r] = logSumExpOf(x);
     losses.data[r] = target === ignoreIndex ? 0 : logSumExp.data[r] - x[target];
   }
 };
+
+function logSumExpOf(x: ArrayLike<number>): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < x.length; i++) largest = Math.max(largest, x[i]);
+  // NaN, or an infinity that outweighs everything (or is everything there is).
+  if (!Number.isFinite(largest)) return largest;
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += Math.exp(x[i] - largest);
+  return largest + Math.log(sum);
+}

@@ -1,0 +1,22 @@
+// Names of the kernels: KIND_DTYPE_LAYOUT.
+#pragma once
+#include <type_traits>
+#include "adjoint.cuh"
+#include "backward.cuh"
+#include "forward.cuh"
+
+#define SCAN_KERNELS(NAME, E, COMPLEX, K, S, MASKED, BLOCKS)                                                               \
+  extern "C" __global__ void __launch_bounds__(512, 1) forward_split_##NAME(const __grid_constant__ ScanArguments p) {     \
+    forwardScan<Layout<E, COMPLEX, K, S, MASKED>, true>(p);                                                                \
+  }                                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(512, 1) adjoint_##NAME(const __grid_constant__ ScanArguments p) {           \
+    adjointScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                      \
+  }                                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS) backward_##NAME(const __grid_constant__ ScanArguments p) {     \
+    backwardScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                     \
+  }
+
+#define SCAN_KERNELS_WHOLE(NAME, E, COMPLEX, K, S, MASKED)                                                                 \
+  extern "C" __global__ void __launch_bounds__(128, 4) forward_##NAME(const __grid_constant__ ScanArguments p) {           \
+    forwardScan<Layout<E, COMPLEX, K, S, MASKED>, false>(p);                                                               \
+  }
