@@ -43,8 +43,10 @@ export type LayerChoice = Choice<LayerConfigs>;
 /** `'mamba'`, or `{ kind: 'mamba', expand: 1 }`. */
 export type BlockChoice = Choice<BlockConfigs>;
 
-/** Inner layers by kind. One more is one more entry: `layers.mine = (config, { width, random }) => new Mine({ ...config, dModel: width }, random)`. */
-export const layers: { [K in keyof LayerConfigs]: (config: LayerConfigs[K], context: LayerContext) => Layer } = {
+type LayerTable = { -readonly [K in keyof LayerConfigs]: (config: LayerConfigs[K], context: LayerContext) => Layer };
+type BlockTable = { -readonly [K in keyof BlockConfigs]: (config: BlockConfigs[K], context: BlockContext) => Layer };
+
+const ownLayers: Pick<LayerTable, 's6' | 's4d'> = {
   s6: (config, { width, blockWidth, random }) => {
     const { dtRank = 'auto' } = config;
     return new S6({ ...config, dModel: width, dtRank: dtRank === 'auto' ? Math.ceil(blockWidth / 16) : dtRank }, random);
@@ -52,8 +54,7 @@ export const layers: { [K in keyof LayerConfigs]: (config: LayerConfigs[K], cont
   s4d: (config, { width, random }) => new S4D({ ...config, dModel: width }, random),
 };
 
-/** Blocks by kind. */
-export const blocks: { [K in keyof BlockConfigs]: (config: BlockConfigs[K], context: BlockContext) => Layer } = {
+const ownBlocks: Pick<BlockTable, 'plain' | 'mamba'> = {
   plain: (config, { random, ...context }) => {
     checkKeys('plain block', config, {});
     return new PlainBlock(context, random);
@@ -63,6 +64,15 @@ export const blocks: { [K in keyof BlockConfigs]: (config: BlockConfigs[K], cont
     return new MambaBlock({ ...config, ...context }, random);
   },
 };
+
+/**
+ * Inner layers by kind. One more is one more entry: `layers.mine = (config, { width, random }) => new Mine({ ...config, dModel: width }, random)`,
+ * by whoever adds `mine` to `LayerConfigs`.
+ */
+export const layers: LayerTable = ownLayers as LayerTable;
+
+/** Blocks by kind; as with layers, one more is one more entry. */
+export const blocks: BlockTable = ownBlocks as BlockTable;
 
 /** The inner layer that `choice` names. @throws OutOfRangeError for a kind that is not in `layers` */
 export function makeLayer(choice: LayerChoice, context: LayerContext): Layer {

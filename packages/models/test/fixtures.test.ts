@@ -6,6 +6,7 @@ import { relativeError } from '@mamba-ts/tensor/conformance';
 import { describe, expect, it } from 'vitest';
 import { fromHuggingFaceMambaConfig, generate, LanguageModel, mambaKeyFromHuggingFace, PlainBlock } from '../src/index';
 import { floatDevices } from './devices';
+import { disposeEmpty } from './harness';
 
 /* Outputs of the public implementations on small random models. `pnpm parity` checks all families; these are the ones of this package's parts. */
 
@@ -15,8 +16,19 @@ const present = (name: string): boolean => {
   if (!found) console.log(`skipped: fixtures ${name}: no shared/fixtures beside the repository`);
   return found;
 };
-const json = (path: string): any => JSON.parse(readFileSync(new URL(path, folder), 'utf8'));
+const json = <T>(path: string): T => JSON.parse(readFileSync(new URL(path, folder), 'utf8')) as T;
 const tensors = (path: string): SafetensorsFile => readSafetensors(readFileSync(new URL(path, folder)));
+
+interface Expected {
+  readonly adamw: { readonly lr: number; readonly betas: [number, number]; readonly eps: number; readonly weight_decay: number; readonly clip: number; readonly loss_and_gradnorm: [number, number][] };
+  readonly greedy: { readonly prompt_len: number; readonly new: number };
+}
+
+interface Settings {
+  readonly H: number;
+  readonly N: number;
+  readonly kwargs: { readonly mode: string; readonly init: string; readonly disc: Discretization };
+}
 
 /** All results of `body`, computed in one program. */
 async function run(body: () => Record<string, Tensor>): Promise<Record<string, Float64Array>> {
@@ -40,8 +52,7 @@ for (const [deviceName, create] of Object.entries({ reference, ...floatDevices }
       const random = new RandomGenerator(1, device);
       await body(device, random);
       random.dispose();
-      expect(device.memory()).toMatchObject({ buffers: 0, bytes: 0 });
-      device.dispose();
+      disposeEmpty(device);
     };
     const upload = (file: SafetensorsFile, name: string, device: Device): Tensor => {
       const t = file.tensors.get(name);
@@ -52,7 +63,7 @@ for (const [deviceName, create] of Object.entries({ reference, ...floatDevices }
 
     it.skipIf(!present('mamba-hf/model.safetensors'))('mamba-hf: logits, loss, gradients, greedy tokens and three AdamW steps of transformers', async () => {
       await withDevice(async (device, random) => {
-        const model = new LanguageModel(fromHuggingFaceMambaConfig(json('mamba-hf/config.json')), random);
+        const model = new LanguageModel(fromHuggingFaceMambaConfig(json<unknown>('mamba-hf/config.json')), random);
         const load = (): void => {
           loadStateDict(model, readFileSync(new URL('mamba-hf/model.safetensors', folder)), { rename: mambaKeyFromHuggingFace });
         };
@@ -73,7 +84,7 @@ for (const [deviceName, create] of Object.entries({ reference, ...floatDevices }
           expect(relativeError(found[`grad.${path}`], floats(expected, `grad.${theirs}`)), path).toBeLessThan(1e-3);
         }
 
-        const { greedy, adamw } = json('mamba-hf/expected.json');
+        const { greedy, adamw } = json<Expected>('mamba-hf/expected.json');
         const sequence = Array.from(toInt32(expected.tensors.get('greedy_ids') as never));
         const generated: number[] = [];
         for await (const { token } of generate(model, sequence.slice(0, greedy.prompt_len), { maxNewTokens: greedy.new })) generated.push(token);
@@ -100,14 +111,14 @@ for (const [deviceName, create] of Object.entries({ reference, ...floatDevices }
       });
     });
 
-    const s4d = present('s4') ? readdirSync(new URL('s4/', folder)).filter((f) => f.endsWith('.json') && json(`s4/${f}`).kwargs.mode === 'diag') : [];
+    const s4d = present('s4') ? readdirSync(new URL('s4/', folder)).filter((f) => f.endsWith('.json') && json<Settings>(`s4/${f}`).kwargs.mode === 'diag') : [];
     it.each(s4d)('s4/%s: output, steps and gradients of the S4 block of state-spaces/s4', async (file) => {
       await withDevice(async (device, random) => {
-        const { H, N, kwargs } = json(`s4/${file}`);
+        const { H, N, kwargs } = json<Settings>(`s4/${file}`);
         const fixture = tensors(`s4/${file.replace('.json', '.safetensors')}`);
         const nSsm = (fixture.tensors.get('param.layer.kernel.A_real') as { shape: readonly number[] }).shape[0];
-        const init = (kwargs.init as string).replace('diag-', '') as S4DInit;
-        const block = new PlainBlock({ dModel: H, layer: (width) => new S4D({ dModel: width, dState: N, init, discretization: kwargs.disc as Discretization, nSsm }, random) }, random);
+        const init = kwargs.init.replace('diag-', '') as S4DInit;
+        const block = new PlainBlock({ dModel: H, layer: (width) => new S4D({ dModel: width, dState: N, init, discretization: kwargs.disc, nSsm }, random) }, random);
         for (const [path, v] of block.stateDict()) v.write(floats(fixture, `param.${path}`));
         const parameters = [...block.parameters()];
         const found = await run(() => {

@@ -4,6 +4,7 @@ import { S4D } from '@mamba-ts/ssm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Choice, generate, type GenerateOptions, LanguageModel, type LanguageModelConfig, type LayerContext, layers } from '../src/index';
 import { floatDevices } from './devices';
+import { disposeEmpty } from './harness';
 
 const config: LanguageModelConfig = { vocabSize: 13, dModel: 8, nLayer: 2, block: 'mamba', layer: { kind: 's6', dState: 4 }, padVocabSizeMultiple: 16 };
 
@@ -26,8 +27,7 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     });
     afterAll(() => {
       model.dispose();
-      expect(device.memory()).toMatchObject({ buffers: 0, bytes: 0 });
-      device.dispose();
+      disposeEmpty(device);
     });
     const collect = async (prompt: readonly number[], options: GenerateOptions = {}, of = model): Promise<Choice[]> => {
       const before = device.memory();

@@ -1,6 +1,7 @@
-import { Complex, cpu, type Device, RandomGenerator, scope, type Tensor, tensor } from '@mamba-ts/tensor';
+import { Complex, cpu, type Device, RandomGenerator, type Tensor, tensor } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S4D, Vandermonde } from '../src/index';
+import { disposeEmpty, evaluate } from './harness';
 
 /** What float32 leaves of long kernels, against sums in float64 over the same poles. */
 describe('float32 precision of long kernels', () => {
@@ -8,21 +9,12 @@ describe('float32 precision of long kernels', () => {
   beforeAll(async () => {
     device = await cpu({ threads: 1 });
   });
-  afterAll(() => {
-    expect(device.memory()).toMatchObject({ buffers: 0, bytes: 0 });
-    device.dispose();
-  });
-  const read = async (body: () => Tensor): Promise<Float32Array> => {
-    const t = scope(() => body().add(0).realize());
-    const values = (await t.data()) as Float32Array;
-    t.dispose();
-    return values;
-  };
+  afterAll(() => disposeEmpty(device));
 
   it.each([1000, 4096, 16384, 100_000])('a mode of slow decay keeps its phase over %i samples', async (length) => {
     // Frequencies up to 130 radians a sample: 1e7 radians at the end of the longest.
     const poles = [[-1e-5, 3], [-2e-5, 130.25], [-1e-6, -0.001], [-1e-5, 7.7]].map((p) => p.map(Math.fround));
-    const kernel = await read(() => {
+    const kernel = await evaluate(() => {
       const part = (i: number): Tensor => tensor(Float32Array.from(poles, (p) => p[i]), { shape: [4, 1], device });
       const one = tensor([[1], [1], [1], [1]], { device });
       return new Vandermonde(new Complex(part(0), part(1)), length).kernel(new Complex(one, one.mul(0)));
@@ -40,14 +32,14 @@ describe('float32 precision of long kernels', () => {
     const layer = new S4D({ dModel: 4, init: 'legs' }, random);
     const x = random.normal([1, 4096, 4]);
     x.realize();
-    const [y, state] = await Promise.all([read(() => layer.forward(x).slice(1, 4090)), read(() => layer.prefill(x.slice(1, 0, 4090))[1].ssm)]);
-    const stepped = await read(() => {
-      let s = { ssm: tensor(state, { shape: [1, 4, 32, 2], device }) };
+    const [y, state] = await Promise.all([evaluate(() => layer.forward(x).slice(1, 4090)), evaluate(() => layer.prefill(x.slice(1, 0, 4090))[1].ssm)]);
+    const stepped = await evaluate(() => {
+      let s = { ssm: tensor(Float32Array.from(state), { shape: [1, 4, 32, 2], device }) };
       let out: Tensor | null = null;
       for (let t = 4090; t < 4096; t++) [out, s] = layer.step(x.slice(1, t, t + 1).squeeze(1), s);
       return out as Tensor;
     });
-    const size = Math.max(...Array.from(y, Math.abs));
+    const size = Math.max(...y.map(Math.abs));
     stepped.forEach((v, i) => expect(Math.abs(v - y[5 * 4 + i]) / size).toBeLessThan(1e-5));
     x.dispose();
     layer.dispose();

@@ -5,8 +5,8 @@ import { TILE, convolveTile } from './tile';
 
 /** Multiply-adds of vectors that pay for one more thread. */
 @inline const GRAIN: i64 = 16_000;
-/** Zeros before a signal, for the taps of a tile that reach there: TILE steps, rounded up to the multiple of 4 that terms come in. */
-@inline const BEFORE: i32 = 16;
+/** Zeros before a signal, for the taps of a tile that reach there: TILE steps and what terms are rounded up by. */
+@inline const BEFORE: i32 = 12;
 
 /**
  * y_t = sum_j kernel_j u_{t-j}; backwards in time where flag 1 is set (the gradient of u).

@@ -28,10 +28,10 @@ function plan(shape: Shape, allTaps: number, gradKernel: boolean, way: Way): Pla
   const transform = Math.max(4, 2 ** Math.ceil(Math.log2(Math.max(1, length + taps - 1) / 2)));
   const short = length === 0 || (way === 'shorter' ? !transformsAreShorter(batch, length, taps, transform) : way === 'terms');
   const n = short ? 0 : transform;
-  // Vectors in a workspace: see assembly/long-conv/direct.ts (tiles of at most 12 outputs) and transformed.ts.
+  // Vectors in a workspace: see assembly/long-conv/direct.ts (tiles of 8 outputs) and transformed.ts.
   const up = (x: number, to: number): number => Math.ceil(x / to) * to;
   let rows = n * (gradKernel ? 6 : 4);
-  if (n === 0) rows = gradKernel ? up(length, 4) + 16 + length + 12 + taps + 12 : up(taps, 4) + 16 + 2 * (length + 12);
+  if (n === 0) rows = gradKernel ? up(length, 4) + 12 + length + 8 + up(taps, 8) : up(taps, 4) + 12 + 2 * up(length, 8);
   const workspace = cacheLines(rows * 16);
   const quads = Math.ceil(channels / 4);
   const workers = Math.max(1, Math.min(maxWorkers, gradKernel ? quads : quads * batch, Math.max(2, Math.floor(workspaceLimit / workspace))));

@@ -1,0 +1,82 @@
+// How warps are laid over a scan: the TypeScript side of kernels/layout.cuh.
+import type { ScanShape } from '@mamba-ts/scan';
+
+/** Storage of u, delta, z, y, variable B and C, and their gradients. Everything else is float32. */
+export type ScanDtype = 'float32' | 'bf16';
+
+/** Warps of a block in backward: each takes T steps of its chunk. */
+export const backwardSlices = 4;
+
+/** One instance of the kernels' `Layout` template. */
+export interface Layout {
+  /** Suffix of the kernels' names, e.g. `n16k4`. */
+  readonly name: string;
+  readonly module: 'real16' | 'real' | 'general';
+  readonly complex: boolean;
+  /** Any sizes and alignment, constant or variable B and C; otherwise dState is exactly `states`. */
+  readonly masked: boolean;
+  /** Most states per channel. */
+  readonly states: number;
+  /** Lanes that share a channel, states of a lane, channels of a warp, steps of a tile. */
+  readonly lanes: number;
+  readonly statesPerLane: number;
+  readonly channels: number;
+  readonly steps: number;
+  /** Has a forward kernel whose warps have channels of their own (`forward_NAME`). */
+  readonly whole: boolean;
+}
+
+function layout(module: Layout['module'], name: string, lanes: number, statesPerLane: number, kind: Partial<Layout> = {}): Layout {
+  const complex = kind.complex ?? false;
+  return {
+    ...{ name, module, complex, masked: false, whole: false, states: lanes * statesPerLane, lanes, statesPerLane },
+    ...{ channels: 32 / lanes, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
+    ...kind,
+  };
+}
+
+export const layouts: readonly Layout[] = [
+  layout('real16', 'n16k4', 4, 4, { whole: true }),
+  layout('real16', 'n16k8', 8, 2),
+  layout('real', 'n8k2', 2, 4),
+  layout('real', 'n32k8', 8, 4),
+  layout('real', 'n64k16', 16, 4),
+  layout('real', 'n128k32', 32, 4),
+  layout('general', 'real32', 8, 4, { masked: true }),
+  layout('general', 'real256', 32, 8, { masked: true }),
+  layout('general', 'complex16', 8, 2, { masked: true, complex: true }),
+  layout('general', 'complex256', 32, 8, { masked: true, complex: true }),
+];
+
+/** Layouts that can run a scan, the more special ones first. */
+export function layoutsOf(shape: ScanShape): readonly Layout[] {
+  const perGroup = shape.channels / shape.groups;
+  return layouts.filter((layout) => {
+    if (layout.complex !== shape.complex) return false;
+    if (layout.masked) return shape.dState <= layout.states;
+    return shape.variableB && shape.variableC && shape.dState === layout.states && perGroup % layout.channels === 0;
+  });
+}
+
+/** Warps' worth of channels: tiles of a batch. */
+export function tilesPerGroup(shape: ScanShape, layout: Layout): number {
+  return Math.ceil(shape.channels / shape.groups / layout.channels);
+}
+
+/** Shared memory of one warp in floats: `Layout::warpFloats`. */
+function warpFloats({ masked, complex, lanes, statesPerLane, channels, steps }: Layout): number {
+  const width = complex ? 2 : 1;
+  const row = masked ? lanes * statesPerLane * width : steps * statesPerLane + 4;
+  const coefficients = (masked ? Math.max(steps, channels) : lanes) * row;
+  return channels * (2 * steps + 4) + 2 * coefficients + 4 * channels * (steps + 4) + 32;
+}
+
+/** Dynamic shared memory of a block in bytes. */
+export function sharedBytes(layout: Layout, kernel: 'whole' | 'split' | 'backward', warps: number): number {
+  const part = 32 * layout.statesPerLane * (layout.complex ? 2 : 1);
+  const own = warps * warpFloats(layout);
+  if (kernel === 'whole') return 4 * own;
+  if (kernel === 'split') return 4 * (own + 2 * warps * 2 * part);
+  const sums = warps * (layout.masked ? 3 : 1) * part + warps * 2 * layout.channels;
+  return 4 * (own + 2 * warps * 3 * part + 2 * sums);
+}
