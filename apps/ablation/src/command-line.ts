@@ -77,7 +77,8 @@ export function readCommandLine(args: readonly string[], base: string): CommandL
   };
   const device = checkDevice(text('device') ?? 'cpu');
   const threads = integer('threads', 1, 64);
-  if (threads !== undefined && device !== 'cpu') throw new UsageError(`--threads is for the cpu device, but --device is ${device}`);
+  if (threads !== undefined && device !== 'cpu')
+    throw new UsageError(`--threads is for the cpu device, but --device is ${device}`);
   return {
     help: values.help === true,
     config: path('config'),

@@ -43,7 +43,12 @@ export async function runProgram({ args, stdout, stderr, env, folder, signal }: 
   }
 }
 
-async function runStudy(options: ReturnType<typeof readCommandLine>, screen: Screen, folder: string, signal: AbortSignal): Promise<number> {
+async function runStudy(
+  options: ReturnType<typeof readCommandLine>,
+  screen: Screen,
+  folder: string,
+  signal: AbortSignal,
+): Promise<number> {
   const began = performance.now();
   const created = new Date();
   const { study, folder: studyFolder } = await loadStudy(options.config ?? defaultStudy);
@@ -58,10 +63,15 @@ async function runStudy(options: ReturnType<typeof readCommandLine>, screen: Scr
     const where = threads === null ? device.name : `${device.name}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
     screen.line(screen.bold(study.title));
     if (study.lead !== undefined) screen.paragraph(study.lead);
-    screen.line(screen.dim(`seed ${seed} · ${where} · ${parts.reduce((n, p) => n + p.rows.length, 0)} runs · Ctrl-C stops and reports what is done`));
+    screen.line(
+      screen.dim(
+        `seed ${seed} · ${where} · ${parts.reduce((n, p) => n + p.rows.length, 0)} runs · Ctrl-C stops and reports what is done`,
+      ),
+    );
     log.event('study', { title: study.title, seed, device: device.name, threads, created: created.toISOString() });
     const { parts: results, peakBytes } = await new StudyRunner({ parts, device, seed, signal, screen, log }).run();
-    const finished = results.every((p) => p.rows.every((r) => r.state === 'finished' || r.state === 'diverged')) && !signal.aborted;
+    const finished =
+      results.every((p) => p.rows.every((r) => r.state === 'finished' || r.state === 'diverged')) && !signal.aborted;
     const seconds = (performance.now() - began) / 1000;
     const report: StudyReport = {
       format: 'mamba-ts/ablation-report',
@@ -80,7 +90,11 @@ async function runStudy(options: ReturnType<typeof readCommandLine>, screen: Scr
     log.event('end', { finished, seconds });
     const written = writeReport(out, reportPage(report), report);
     screen.line();
-    screen.line(finished ? `Done in ${formatDuration(seconds)}. The report:` : `Interrupted after ${formatDuration(seconds)}. The report of what is done:`);
+    screen.line(
+      finished
+        ? `Done in ${formatDuration(seconds)}. The report:`
+        : `Interrupted after ${formatDuration(seconds)}. The report of what is done:`,
+    );
     screen.line(shortPath(written.json, folder));
     screen.line(shortPath(written.html, folder));
     return finished ? 0 : 130;
@@ -107,7 +121,8 @@ function openLog(folder: string): JsonlLog {
   } catch (error) {
     throw new UsageError(`--out: ${folder} can't be written to: ${(error as Error).message}`, { cause: error });
   }
-  if (readFileSync(file).length > 0) throw new UsageError(`--out: ${folder} holds the report of another run; name a new folder`);
+  if (readFileSync(file).length > 0)
+    throw new UsageError(`--out: ${folder} holds the report of another run; name a new folder`);
   return new JsonlLog((line) => appendFileSync(file, line));
 }
 

@@ -8,7 +8,10 @@ const packages = ['tensor', 'scan', 'nn', 'ssm', 'models', 'tasks', 'train'];
 /** Versions of the packages that a result depends on, and of this program. */
 export function packageVersions(): Record<string, string> {
   const require = createRequire(join(packageFolder, 'package.json'));
-  const own = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as { name: string; version: string };
+  const own = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
+    name: string;
+    version: string;
+  };
   const found: Record<string, string> = { [own.name]: own.version };
   for (const name of packages) {
     try {

@@ -8,19 +8,35 @@ const read = (...args: string[]): ReturnType<typeof readCommandLine> => readComm
 
 describe('command line', () => {
   test('nothing: the study as it is, on the cpu', () => {
-    expect(read()).toMatchObject({ help: false, config: undefined, steps: undefined, seed: undefined, device: 'cpu', out: undefined });
+    expect(read()).toMatchObject({
+      help: false,
+      config: undefined,
+      steps: undefined,
+      seed: undefined,
+      device: 'cpu',
+      out: undefined,
+    });
     expect(read().threads).toBeGreaterThan(0);
   });
 
   test('all options; paths from where the command was typed', () => {
     const options = read('--', '--config', 'my.mjs', '--steps=5', '--seed', '7', '--threads', '2', '--out', '../r');
-    expect(options).toEqual({ help: false, config: resolve(base, 'my.mjs'), steps: 5, seed: 7, device: 'cpu', threads: 2, out: resolve('/r') });
+    expect(options).toEqual({
+      help: false,
+      config: resolve(base, 'my.mjs'),
+      steps: 5,
+      seed: 7,
+      device: 'cpu',
+      threads: 2,
+      out: resolve('/r'),
+    });
     expect(read('--device', 'reference')).toMatchObject({ device: 'reference', threads: undefined });
     expect(read('-h').help).toBe(true);
   });
 
   test('every option is explained', () => {
-    for (const name of ['config', 'steps', 'seed', 'device', 'threads', 'out', 'help']) expect(help).toContain(`--${name}`);
+    for (const name of ['config', 'steps', 'seed', 'device', 'threads', 'out', 'help'])
+      expect(help).toContain(`--${name}`);
   });
 
   test.each([
@@ -34,7 +50,10 @@ describe('command line', () => {
     [['--threads', '65'], /--threads is "65"/],
     [['--config', ''], /--config has no value/],
     [['study.mjs'], /study\.mjs/],
-    [['--device', 'tpu'], /--device is "tpu"; available are cpu and reference \(webgpu and cuda come with their packages\)/],
+    [
+      ['--device', 'tpu'],
+      /--device is "tpu"; available are cpu and reference \(webgpu and cuda come with their packages\)/,
+    ],
     [['--device', 'webgpu'], /--device webgpu comes with @mamba-ts\/backend-webgpu.*available are cpu and reference/],
     [['--device', 'cuda'], /--device cuda comes with @mamba-ts\/backend-cuda/],
     [['--device', 'constructor'], /--device is "constructor"/],

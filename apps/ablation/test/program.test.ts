@@ -10,11 +10,16 @@ import { tinyStudy } from './tiny-study';
 
 const folder = mkdtempSync(join(tmpdir(), 'mamba-ablation-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const schema = JSON.parse(readFileSync(fileURLToPath(new URL('../report.schema.json', import.meta.url)), 'utf8')) as Record<string, unknown>;
+const schema = JSON.parse(
+  readFileSync(fileURLToPath(new URL('../report.schema.json', import.meta.url)), 'utf8'),
+) as Record<string, unknown>;
 
 const text = fileURLToPath(new URL('tiny.txt', import.meta.url));
 const config = join(folder, 'tiny.json');
-const withText = { ...tinyStudy, parts: [tinyStudy.parts[0], { ...tinyStudy.parts[1], task: { ...tinyStudy.parts[1].task, file: text } }] };
+const withText = {
+  ...tinyStudy,
+  parts: [tinyStudy.parts[0], { ...tinyStudy.parts[1], task: { ...tinyStudy.parts[1].task, file: text } }],
+};
 writeFileSync(config, JSON.stringify(withText));
 
 interface Outcome {
@@ -39,17 +44,30 @@ async function run(args: readonly string[], { signal, watch }: RunOptions = {}):
     },
   };
   const stderr = { write: (t: string) => void (err += t) };
-  const code = await runProgram({ args, stdout, stderr, env: {}, folder, signal: signal ?? new AbortController().signal });
+  const code = await runProgram({
+    args,
+    stdout,
+    stderr,
+    env: {},
+    folder,
+    signal: signal ?? new AbortController().signal,
+  });
   return { code, out, err };
 }
 
-const readReport = (name: string): StudyReport => JSON.parse(readFileSync(join(folder, name, 'report.json'), 'utf8')) as StudyReport;
+const readReport = (name: string): StudyReport =>
+  JSON.parse(readFileSync(join(folder, name, 'report.json'), 'utf8')) as StudyReport;
 
 /** What must be the same in two runs: everything but times, and what they were run on. */
 function numbers(report: StudyReport): unknown {
   return report.parts.map((p) => ({
     ...p,
-    rows: p.rows.map((r) => ({ ...r, seconds: 0, tokensPerSecond: 0, sample: r.sample && { ...r.sample, bytesPerSecond: 0 } })),
+    rows: p.rows.map((r) => ({
+      ...r,
+      seconds: 0,
+      tokensPerSecond: 0,
+      sample: r.sample && { ...r.sample, bytesPerSecond: 0 },
+    })),
   }));
 }
 
@@ -64,7 +82,15 @@ describe('a study from start to report', () => {
     expect([code, err]).toEqual([0, '']);
     // eslint-disable-next-line no-control-regex -- a log must hold no escape sequences
     expect(out).not.toMatch(/[\u001b\r]/);
-    for (const line of ['1/2  Copying', '2/2  Text', 'Run 3 of 3: mamba + S6', 'The paper  context 4,096', 'guessing: 16.7 %', 'bits per byte']) expect(out).toContain(line);
+    for (const line of [
+      '1/2  Copying',
+      '2/2  Text',
+      'Run 3 of 3: mamba + S6',
+      'The paper  context 4,096',
+      'guessing: 16.7 %',
+      'bits per byte',
+    ])
+      expect(out).toContain(line);
     expect(out.trimEnd().split('\n').at(-1)).toBe(join('whole', 'report.html'));
     expect(readdirSync(join(folder, 'whole')).toSorted()).toEqual(['log.jsonl', 'report.html', 'report.json']);
 
@@ -86,8 +112,12 @@ describe('a study from start to report', () => {
     expect(out).toContain('    the ');
 
     const html = readFileSync(join(folder, 'whole', 'report.html'), 'utf8');
-    for (const shown of ['plain + S4D', 'guessing', 'bigram', '"dModel": 8', 'seed']) expect(html.replaceAll('&quot;', '"')).toContain(shown);
-    const log = readFileSync(join(folder, 'whole', 'log.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l) as { event: string });
+    for (const shown of ['plain + S4D', 'guessing', 'bigram', '"dModel": 8', 'seed'])
+      expect(html.replaceAll('&quot;', '"')).toContain(shown);
+    const log = readFileSync(join(folder, 'whole', 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l) as { event: string });
     expect([log[0].event, log.at(-1)?.event]).toEqual(['study', 'end']);
     expect(log.filter((l) => l.event === 'step')).toHaveLength(6 + 6 + 5);
   });
@@ -108,9 +138,13 @@ describe('a study from start to report', () => {
     await run([...args, '--out', 'two-cpu', '--threads', '1']);
     const { code } = await run([...args, '--out', 'two-reference', '--device', 'reference']);
     expect(code).toBe(0);
-    const [onCpu, onReference] = ['two-cpu', 'two-reference'].map((name) => readReport(name).parts.flatMap((p) => p.rows));
+    const [onCpu, onReference] = ['two-cpu', 'two-reference'].map((name) =>
+      readReport(name).parts.flatMap((p) => p.rows),
+    );
     expect(onReference.map((r) => r.stepsDone)).toEqual([2, 2, 2]);
-    onCpu.forEach((row, i) => row.history.loss.forEach((loss, s) => expect(loss).toBeCloseTo(onReference[i].history.loss[s], 4)));
+    onCpu.forEach((row, i) =>
+      row.history.loss.forEach((loss, s) => expect(loss).toBeCloseTo(onReference[i].history.loss[s], 4)),
+    );
   });
 });
 
@@ -134,7 +168,9 @@ describe('interruption', () => {
     expect(report.parts.map((p) => p.finding)).toEqual([null, null]);
     expect(out).toContain('Interrupted after');
     expect(out.trimEnd().split('\n').at(-1)).toBe(join('cut', 'report.html'));
-    expect(readFileSync(join(folder, 'cut', 'report.html'), 'utf8')).toContain('This study was interrupted: 0 of its 3 runs are complete.');
+    expect(readFileSync(join(folder, 'cut', 'report.html'), 'utf8')).toContain(
+      'This study was interrupted: 0 of its 3 runs are complete.',
+    );
   });
 
   test('while it writes: the sample ends there', async () => {
@@ -144,7 +180,10 @@ describe('interruption', () => {
     const watch = (t: string): void => {
       if (t.includes('the ')) setTimeout(() => controller.abort(), 100);
     };
-    const { code } = await run(['--config', 'long.json', '--out', 'cut-sample', '--threads', '1'], { signal: controller.signal, watch });
+    const { code } = await run(['--config', 'long.json', '--out', 'cut-sample', '--threads', '1'], {
+      signal: controller.signal,
+      watch,
+    });
     expect(code).toBe(130);
     const [row] = readReport('cut-sample').parts[0].rows;
     expect(row.state).toBe('finished');
@@ -174,12 +213,23 @@ describe('mistakes are told in a line or two', () => {
   });
 
   test('--help', async () => {
-    expect(await run(['--help'])).toMatchObject({ code: 0, err: '', out: expect.stringContaining('npm start -- [options]') as string });
+    expect(await run(['--help'])).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringContaining('npm start -- [options]') as string,
+    });
   });
 
   test('a row that diverges is reported, and the study goes on', async () => {
     const wild = structuredClone(withText) as unknown as { parts: { rows: { training?: object }[] }[] };
-    wild.parts[0].rows[0].training = { learningRate: 9, clipNorm: null, warmup: 0, schedule: 'constant', steps: 3000, weightDecay: 1e30 };
+    wild.parts[0].rows[0].training = {
+      learningRate: 9,
+      clipNorm: null,
+      warmup: 0,
+      schedule: 'constant',
+      steps: 3000,
+      weightDecay: 1e30,
+    };
     writeFileSync(join(folder, 'wild.json'), JSON.stringify(wild));
     const { code } = await run(['--config', 'wild.json', '--out', 'wild', '--threads', '1']);
     expect(code).toBe(0);

@@ -16,7 +16,10 @@ export interface BackboneConfig {
   readonly normEpsilon?: number;
 }
 
-function makeNorm({ dModel, norm = 'rms', normEpsilon = 1e-5 }: BackboneConfig, random: RandomGenerator): RMSNorm | LayerNorm {
+function makeNorm(
+  { dModel, norm = 'rms', normEpsilon = 1e-5 }: BackboneConfig,
+  random: RandomGenerator,
+): RMSNorm | LayerNorm {
   const options = { eps: normEpsilon, device: random.state.device };
   return norm === 'rms' ? new RMSNorm(dModel, options) : new LayerNorm(dModel, options);
 }
@@ -30,7 +33,12 @@ export class ResidualLayer extends Module {
     super();
     const { dModel, nLayer, block, layer } = config;
     this.norm = makeNorm(config, random);
-    this.mixer = makeBlock(block, { dModel, nLayer, random, layer: (width) => makeLayer(layer, { width, blockWidth: dModel, random }) });
+    this.mixer = makeBlock(block, {
+      dModel,
+      nLayer,
+      random,
+      layer: (width) => makeLayer(layer, { width, blockWidth: dModel, random }),
+    });
   }
 
   forward(x: Tensor, options: Pick<SequenceOptions, 'resets'>): Tensor {
@@ -48,7 +56,9 @@ export class ResidualLayer extends Module {
   }
 }
 
-/** Embedding, residual layers, final norm: ids to features. States of the layers are under `layers.0.`, `layers.1.`, … */
+/**
+ * Embedding, residual layers, final norm: ids to features. States of the layers are under `layers.0.`, `layers.1.`, …
+ */
 export class Backbone extends Module {
   /** (rows, dModel) */
   readonly embedding: Embedding;
@@ -83,10 +93,16 @@ export class Backbone extends Module {
   }
 
   initialState(batch: number): LayerState {
-    return Object.assign({}, ...this.layers.map((layer, i) => nestState(`layers.${i}`, layer.mixer.initialState(batch))));
+    return Object.assign(
+      {},
+      ...this.layers.map((layer, i) => nestState(`layers.${i}`, layer.mixer.initialState(batch))),
+    );
   }
 
-  private run(ids: Tensor, apply: (layer: ResidualLayer, x: Tensor, index: number) => [Tensor, LayerState]): [Tensor, LayerState] {
+  private run(
+    ids: Tensor,
+    apply: (layer: ResidualLayer, x: Tensor, index: number) => [Tensor, LayerState],
+  ): [Tensor, LayerState] {
     let x = this.embedding.forward(ids);
     const state: Record<string, Tensor> = {};
     for (const [i, layer] of this.layers.entries()) {

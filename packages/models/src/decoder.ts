@@ -1,5 +1,14 @@
 import type { LayerState } from '@mamba-ts/ssm';
-import { compile, type CompiledStep, realize, scope, type Tensor, tensor, type Variable, variable } from '@mamba-ts/tensor';
+import {
+  compile,
+  type CompiledStep,
+  realize,
+  scope,
+  type Tensor,
+  tensor,
+  type Variable,
+  variable,
+} from '@mamba-ts/tensor';
 import type { LanguageModel } from './language-model';
 
 /** Prompts are read in pieces of this many tokens, so that memory does not grow with their length. */
@@ -8,8 +17,8 @@ const promptChunk = 2048;
 /**
  * Runs a model token by token on one sequence: the prompt once, then one recurrent step a token.
  *
- * Where the state has a constant size, it lives in variables and the step is compiled once and replayed; it allocates nothing. Otherwise (layers
- * that keep their history) every step is run as it comes.
+ * Where the state has a constant size, it lives in variables and the step is compiled once and replayed; it allocates
+ * nothing. Otherwise (layers that keep their history) every step is run as it comes.
  */
 export class Decoder {
   private state: LayerState = {};
@@ -27,7 +36,11 @@ export class Decoder {
       const before = this.state;
       const ids = prompt.slice(at, at + promptChunk);
       const [last, state] = scope(() => {
-        const [y, next] = this.model.prefill(tensor(ids, { shape: [1, ids.length], device }), at === 0 ? undefined : before, { logits: 'last' });
+        const [y, next] = this.model.prefill(
+          tensor(ids, { shape: [1, ids.length], device }),
+          at === 0 ? undefined : before,
+          { logits: 'last' },
+        );
         const made: [Tensor, LayerState] = [this.real(y), next];
         realize(made[0], ...Object.values(next));
         return made;

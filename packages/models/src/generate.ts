@@ -1,5 +1,5 @@
+import { checkKeys, checkSize } from '@mamba-ts/ssm';
 import { OutOfRangeError, ShapeError } from '@mamba-ts/tensor';
-import { checkKeys, checkSize } from './check-config';
 import { Decoder } from './decoder';
 import type { LanguageModel } from './language-model';
 import { checkSampling, type Choice, sampleToken, type SamplingOptions } from './sampling';
@@ -17,18 +17,31 @@ export interface GenerateOptions extends SamplingOptions {
 }
 
 const settings: Readonly<Record<keyof GenerateOptions, true>> = {
-  maxNewTokens: true, seed: true, stopTokens: true, signal: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true,
+  maxNewTokens: true,
+  seed: true,
+  stopTokens: true,
+  signal: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  repetitionPenalty: true,
 };
 
 /**
- * Continues a prompt, token by token, as an async iterator; leave the loop to stop. The prompt is read once, each token then costs one step.
+ * Continues a prompt, token by token, as an async iterator; leave the loop to stop. The prompt is read once, each token
+ * then costs one step.
  *
- *     for await (const { token } of generate(model, tokenizer.encode('Mamba is'), { maxNewTokens: 20 })) write(tokenizer.decode([token]));
+ *     for await (const { token } of generate(model, tokenizer.encode('Mamba is'), { maxNewTokens: 20 })) show(token);
  *
  * @param prompt at least one token id
  * @throws OutOfRangeError for options out of range and tokens outside the vocabulary; ShapeError for an empty prompt
  */
-export function generate(model: LanguageModel, prompt: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<Choice, void, undefined> {
+export function generate(
+  model: LanguageModel,
+  prompt: ArrayLike<number>,
+  options: GenerateOptions = {},
+): AsyncGenerator<Choice, void, undefined> {
   checkKeys('generate', options, settings);
   checkSampling(options);
   const { maxNewTokens = 128, seed = 0, stopTokens = [] } = options;
@@ -47,7 +60,12 @@ export function generate(model: LanguageModel, prompt: ArrayLike<number>, option
 }
 
 async function* run(
-  model: LanguageModel, prompt: Int32Array, options: GenerateOptions, maxNewTokens: number, seed: number, stop: ReadonlySet<number>,
+  model: LanguageModel,
+  prompt: Int32Array,
+  options: GenerateOptions,
+  maxNewTokens: number,
+  seed: number,
+  stop: ReadonlySet<number>,
 ): AsyncGenerator<Choice, void, undefined> {
   if (maxNewTokens === 0) return;
   options.signal?.throwIfAborted();
@@ -55,7 +73,7 @@ async function* run(
   try {
     const seen = new Set(prompt);
     let logits = await decoder.prefill(prompt);
-    for (let count = 0; ; ) {
+    for (let count = 0; ;) {
       options.signal?.throwIfAborted();
       const choice = sampleToken(logits, options, seen, uniform(seed, count));
       yield choice;

@@ -2,11 +2,26 @@ export type { InnerLayer, Layer } from './blocks/block';
 export { PlainBlock, type PlainBlockConfig } from './blocks/plain';
 export { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 export {
-  type BlockChoice, type BlockConfigs, type BlockContext, blocks, type LayerChoice, type LayerConfigs, type LayerContext, layers, makeBlock, makeLayer,
+  type BlockChoice,
+  type BlockConfigs,
+  type BlockContext,
+  blocks,
+  type LayerChoice,
+  type LayerConfigs,
+  type LayerContext,
+  layers,
+  makeBlock,
+  makeLayer,
 } from './kinds';
 export { Backbone, type BackboneConfig, ResidualLayer } from './backbone';
 export { Head, LanguageModel, type LanguageModelConfig, type LanguageModelOptions } from './language-model';
-export { fromHuggingFaceMambaConfig, fromMambaConfig, type MambaConfig, mambaKeyFromHuggingFace, mambaModels } from './mamba';
+export {
+  fromHuggingFaceMambaConfig,
+  fromMambaConfig,
+  type MambaConfig,
+  mambaKeyFromHuggingFace,
+  mambaModels,
+} from './mamba';
 export { parameterCount, parameterShapes } from './parameter-shapes';
 export { shapeDevice } from './shape-device';
 export { generate, type GenerateOptions } from './generate';

@@ -1,9 +1,8 @@
-import { S4D, type S4DConfig, S6, type S6Config } from '@mamba-ts/ssm';
+import { checkKeys, S4D, type S4DConfig, S6, type S6Config } from '@mamba-ts/ssm';
 import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
 import { type InnerLayer, type Layer } from './blocks/block';
 import { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 import { PlainBlock } from './blocks/plain';
-import { checkKeys } from './check-config';
 
 /* The two lists that an ablation loops over. Configs are plain JSON; `kind` picks the row. */
 
@@ -25,7 +24,9 @@ export interface BlockContext {
   readonly random: RandomGenerator;
 }
 
-/** Settings by kind of layer. Yours: `declare module '@mamba-ts/models' { interface LayerConfigs { mine: MyConfig } }`. */
+/**
+ * Settings by kind of layer. Yours: `declare module '@mamba-ts/models' { interface LayerConfigs { mine: MyConfig } }`.
+ */
 export interface LayerConfigs {
   readonly s6: Omit<S6Config, 'dModel'>;
   readonly s4d: Omit<S4DConfig, 'dModel'>;
@@ -49,7 +50,10 @@ type BlockTable = { -readonly [K in keyof BlockConfigs]: (config: BlockConfigs[K
 const ownLayers: Pick<LayerTable, 's6' | 's4d'> = {
   s6: (config, { width, blockWidth, random }) => {
     const { dtRank = 'auto' } = config;
-    return new S6({ ...config, dModel: width, dtRank: dtRank === 'auto' ? Math.ceil(blockWidth / 16) : dtRank }, random);
+    return new S6(
+      { ...config, dModel: width, dtRank: dtRank === 'auto' ? Math.ceil(blockWidth / 16) : dtRank },
+      random,
+    );
   },
   s4d: (config, { width, random }) => new S4D({ ...config, dModel: width }, random),
 };
@@ -66,8 +70,9 @@ const ownBlocks: Pick<BlockTable, 'plain' | 'mamba'> = {
 };
 
 /**
- * Inner layers by kind. One more is one more entry: `layers.mine = (config, { width, random }) => new Mine({ ...config, dModel: width }, random)`,
- * by whoever adds `mine` to `LayerConfigs`.
+ * Inner layers by kind. One more is one more entry, by whoever adds `mine` to `LayerConfigs`:
+ *
+ *     layers.mine = (config, { width, random }) => new Mine({ ...config, dModel: width }, random);
  */
 export const layers: LayerTable = ownLayers as LayerTable;
 
@@ -84,9 +89,17 @@ export function makeBlock(choice: BlockChoice, context: BlockContext): Layer {
   return make('block', blocks, choice, context);
 }
 
-function make<Context>(what: string, table: object, choice: string | { readonly kind: string }, context: Context): Layer {
+function make<Context>(
+  what: string,
+  table: object,
+  choice: string | { readonly kind: string },
+  context: Context,
+): Layer {
   const { kind, ...config } = typeof choice === 'string' ? { kind: choice } : choice;
-  if (!Object.hasOwn(table, kind)) throw new OutOfRangeError(`${what}: kind is ${JSON.stringify(kind)}, expected one of ${Object.keys(table).join(', ')}`);
+  if (!Object.hasOwn(table, kind))
+    throw new OutOfRangeError(
+      `${what}: kind is ${JSON.stringify(kind)}, expected one of ${Object.keys(table).join(', ')}`,
+    );
   // The table's type pairs every kind with its config; what comes from JSON is checked by the factory.
   const factory = (table as Record<string, (config: object, context: Context) => Layer>)[kind];
   return factory(config, context);

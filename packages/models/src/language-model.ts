@@ -1,8 +1,15 @@
 import { crossEntropyLoss, Module, parameter } from '@mamba-ts/nn';
-import type { LayerState } from '@mamba-ts/ssm';
-import { formatShape, OutOfRangeError, type RandomGenerator, scope, ShapeError, type Tensor, type Variable } from '@mamba-ts/tensor';
+import { checkKeys, checkSize, type LayerState } from '@mamba-ts/ssm';
+import {
+  formatShape,
+  OutOfRangeError,
+  type RandomGenerator,
+  scope,
+  ShapeError,
+  type Tensor,
+  type Variable,
+} from '@mamba-ts/tensor';
 import { Backbone, type BackboneConfig } from './backbone';
-import { checkKeys, checkSize } from './check-config';
 
 export interface LanguageModelConfig extends BackboneConfig {
   /** Tokens that exist. */
@@ -34,12 +41,20 @@ export class Head extends Module {
 }
 
 const settings: Readonly<Record<keyof LanguageModelConfig, true>> = {
-  vocabSize: true, dModel: true, nLayer: true, block: true, layer: true, norm: true, normEpsilon: true, padVocabSizeMultiple: true, tieEmbeddings: true,
+  vocabSize: true,
+  dModel: true,
+  nLayer: true,
+  block: true,
+  layer: true,
+  norm: true,
+  normEpsilon: true,
+  padVocabSizeMultiple: true,
+  tieEmbeddings: true,
 };
 
 /**
- * A causal language model: embedding → nLayer × (norm → block → residual) → norm → head. Mamba with block `mamba` and layer `s6`; any other pair
- * is an ablation of it.
+ * A causal language model: embedding → nLayer × (norm → block → residual) → norm → head. Mamba with block `mamba` and
+ * layer `s6`; any other pair is an ablation of it.
  *
  * Parameter paths are the keys of the released Mamba checkpoints.
  */
@@ -52,13 +67,23 @@ export class LanguageModel extends Module {
   constructor(config: LanguageModelConfig, random: RandomGenerator) {
     super();
     checkKeys('LanguageModel', config, settings);
-    const { vocabSize, dModel, nLayer, norm = 'rms', normEpsilon = 1e-5, padVocabSizeMultiple = 8, tieEmbeddings = true } = config;
+    const {
+      vocabSize,
+      dModel,
+      nLayer,
+      norm = 'rms',
+      normEpsilon = 1e-5,
+      padVocabSizeMultiple = 8,
+      tieEmbeddings = true,
+    } = config;
     checkSize('LanguageModel', 'vocabSize', vocabSize);
     checkSize('LanguageModel', 'dModel', dModel);
     checkSize('LanguageModel', 'nLayer', nLayer);
     checkSize('LanguageModel', 'padVocabSizeMultiple', padVocabSizeMultiple);
-    if (norm !== 'rms' && norm !== 'layer') throw new OutOfRangeError(`LanguageModel: norm is ${JSON.stringify(norm)}, expected one of rms, layer`);
-    if (!(normEpsilon > 0)) throw new OutOfRangeError(`LanguageModel: normEpsilon is ${normEpsilon}, expected a number > 0`);
+    if (norm !== 'rms' && norm !== 'layer')
+      throw new OutOfRangeError(`LanguageModel: norm is ${JSON.stringify(norm)}, expected one of rms, layer`);
+    if (!(normEpsilon > 0))
+      throw new OutOfRangeError(`LanguageModel: normEpsilon is ${normEpsilon}, expected a number > 0`);
     this.config = config;
     const rows = Math.ceil(vocabSize / padVocabSizeMultiple) * padVocabSizeMultiple;
     // If a part refuses its config, the scope frees those made before it.
@@ -66,7 +91,10 @@ export class LanguageModel extends Module {
       const backbone = new Backbone(rows, config, random);
       // An untied head starts as PyTorch's linear layers do.
       const bound = 1 / Math.sqrt(dModel);
-      return [backbone, new Head(tieEmbeddings ? backbone.embedding.weight : parameter(random.uniform([rows, dModel], -bound, bound)))];
+      return [
+        backbone,
+        new Head(tieEmbeddings ? backbone.embedding.weight : parameter(random.uniform([rows, dModel], -bound, bound))),
+      ];
     });
   }
 
@@ -85,7 +113,10 @@ export class LanguageModel extends Module {
     return this.backbone.constantState;
   }
 
-  /** int32 ids (batch, length) → logits (batch, length, paddedVocabSize). An id outside the table is an OutOfRangeError when computed. */
+  /**
+   * int32 ids (batch, length) → logits (batch, length, paddedVocabSize). An id outside the table is an OutOfRangeError
+   * when computed.
+   */
   forward(ids: Tensor, options: LanguageModelOptions = {}): Tensor {
     checkIds(ids, 2);
     return this.lm_head.forward(this.backbone.forward(ids, options));
@@ -101,10 +132,14 @@ export class LanguageModel extends Module {
   }
 
   /**
-   * As `forward`, continuing from `state`, with the state after the last token. `logits: 'last'` computes those of the last position only,
-   * (batch, paddedVocabSize), which is all that generation needs.
+   * As `forward`, continuing from `state`, with the state after the last token. `logits: 'last'` computes those of the
+   * last position only, (batch, paddedVocabSize), which is all that generation needs.
    */
-  prefill(ids: Tensor, state?: LayerState, options: LanguageModelOptions & { readonly logits?: 'all' | 'last' } = {}): [Tensor, LayerState] {
+  prefill(
+    ids: Tensor,
+    state?: LayerState,
+    options: LanguageModelOptions & { readonly logits?: 'all' | 'last' } = {},
+  ): [Tensor, LayerState] {
     checkIds(ids, 2);
     const [x, next] = this.backbone.prefill(ids, state, { resets: options.resets });
     const last = (): Tensor => x.slice(1, x.shape[1] - 1).squeeze(1);
@@ -127,6 +162,9 @@ export class LanguageModel extends Module {
 
 function checkIds(ids: Tensor, rank: number): void {
   if (ids.shape.length !== rank || ids.dtype !== 'int32' || ids.size === 0) {
-    throw new ShapeError(`LanguageModel: ids is ${ids.dtype} ${formatShape(ids.shape)}, expected int32 (batch${rank === 2 ? ', length' : ''}), not empty`);
+    const expected = rank === 2 ? 'batch, length' : 'batch';
+    throw new ShapeError(
+      `LanguageModel: ids is ${ids.dtype} ${formatShape(ids.shape)}, expected int32 (${expected}), not empty`,
+    );
   }
 }

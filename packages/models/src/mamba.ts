@@ -6,7 +6,10 @@ export interface MambaConfig {
   readonly d_model: number;
   readonly n_layer: number;
   readonly vocab_size: number;
-  /** Settings of the block: d_state, d_conv, expand, dt_rank, dt_min, dt_max, dt_init, dt_scale, dt_init_floor, conv_bias, bias. */
+  /**
+   * Settings of the block: d_state, d_conv, expand, dt_rank, dt_min, dt_max, dt_init, dt_scale, dt_init_floor,
+   * conv_bias, bias.
+   */
   readonly ssm_cfg?: Readonly<Record<string, unknown>>;
   readonly rms_norm?: boolean;
   /** Both describe how the official kernels compute; here the residual is always float32. */
@@ -51,11 +54,21 @@ class FieldReader {
 
   /** A number, or `auto`. */
   rank(name: string): number | 'auto' {
-    return this.field<number | 'auto'>(name, 'auto', 'a number or auto', (v): v is number | 'auto' => v === 'auto' || Number.isInteger(v));
+    return this.field<number | 'auto'>(
+      name,
+      'auto',
+      'a number or auto',
+      (v): v is number | 'auto' => v === 'auto' || Number.isInteger(v),
+    );
   }
 
   object(name: string): Fields {
-    return this.field(name, {}, 'an object', (v): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v));
+    return this.field(
+      name,
+      {},
+      'an object',
+      (v): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v),
+    );
   }
 
   /** Fields that say nothing about the model. */
@@ -68,34 +81,40 @@ class FieldReader {
     this.used.add(name);
     const value = this.fields[name];
     if (value !== undefined && JSON.stringify(value) !== JSON.stringify(expected)) {
-      throw new OutOfRangeError(`${this.where}: ${name} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`);
+      throw new OutOfRangeError(
+        `${this.where}: ${name} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
+      );
     }
   }
 
   /** Refuses fields that nothing read. */
   finish(): void {
     for (const name of Object.keys(this.fields)) {
-      if (!this.used.has(name)) throw new OutOfRangeError(`${this.where}: ${name} is no field, expected one of ${[...this.used].join(', ')}`);
+      if (!this.used.has(name))
+        throw new OutOfRangeError(`${this.where}: ${name} is no field, expected one of ${[...this.used].join(', ')}`);
     }
   }
 
   private field<T>(name: string, otherwise: T | undefined, expected: string, fits: (value: unknown) => value is T): T {
     this.used.add(name);
     const value = this.fields[name] ?? otherwise;
-    if (!fits(value)) throw new OutOfRangeError(`${this.where}: ${name} is ${JSON.stringify(value)}, expected ${expected}`);
+    if (!fits(value))
+      throw new OutOfRangeError(`${this.where}: ${name} is ${JSON.stringify(value)}, expected ${expected}`);
     return value;
   }
 }
 
 function readerOf(where: string, json: unknown): FieldReader {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new OutOfRangeError(`${where}: config is ${JSON.stringify(json)}, expected an object`);
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new OutOfRangeError(`${where}: config is ${JSON.stringify(json)}, expected an object`);
   return new FieldReader(where, json as Fields);
 }
 
 /**
  * The config of a Mamba language model from the config.json of an official checkpoint.
  *
- * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for Mamba-2, attention or MLP layers
+ * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for Mamba-2, attention or MLP
+ *   layers
  */
 export function fromMambaConfig(json: MambaConfig | unknown): LanguageModelConfig {
   const config = readerOf('MambaConfig', json);
@@ -113,10 +132,22 @@ export function fromMambaConfig(json: MambaConfig | unknown): LanguageModelConfi
     norm: config.boolean('rms_norm', true) ? 'rms' : 'layer',
     padVocabSizeMultiple: config.number('pad_vocab_size_multiple', 8),
     tieEmbeddings: config.boolean('tie_embeddings', true),
-    block: { kind: 'mamba', expand: ssm.number('expand', 2), dConv: ssm.number('d_conv', 4), convBias: ssm.boolean('conv_bias', true), bias: ssm.boolean('bias', false) },
+    block: {
+      kind: 'mamba',
+      expand: ssm.number('expand', 2),
+      dConv: ssm.number('d_conv', 4),
+      convBias: ssm.boolean('conv_bias', true),
+      bias: ssm.boolean('bias', false),
+    },
     layer: {
-      kind: 's6', dState: ssm.number('d_state', 16), dtRank: ssm.rank('dt_rank'), dtMin: ssm.number('dt_min', 0.001), dtMax: ssm.number('dt_max', 0.1),
-      dtInit: ssm.oneOf('dt_init', ['random', 'constant'], 'random'), dtScale: ssm.number('dt_scale', 1), dtInitFloor: ssm.number('dt_init_floor', 1e-4),
+      kind: 's6',
+      dState: ssm.number('d_state', 16),
+      dtRank: ssm.rank('dt_rank'),
+      dtMin: ssm.number('dt_min', 0.001),
+      dtMax: ssm.number('dt_max', 0.1),
+      dtInit: ssm.oneOf('dt_init', ['random', 'constant'], 'random'),
+      dtScale: ssm.number('dt_scale', 1),
+      dtInitFloor: ssm.number('dt_init_floor', 1e-4),
     },
   };
   config.finish();
@@ -125,15 +156,17 @@ export function fromMambaConfig(json: MambaConfig | unknown): LanguageModelConfi
 }
 
 /**
- * The config of a Mamba language model from the config.json of a Hugging Face checkpoint (`model_type` mamba; state-spaces/mamba-…-hf). Its
- * tensors have the same names, but for `backbone.embeddings.weight`: see `mambaKeyFromHuggingFace`.
+ * The config of a Mamba language model from the config.json of a Hugging Face checkpoint (`model_type` mamba;
+ * state-spaces/mamba-…-hf). Its tensors have the same names, but for `backbone.embeddings.weight`: see
+ * `mambaKeyFromHuggingFace`.
  */
 export function fromHuggingFaceMambaConfig(json: unknown): LanguageModelConfig {
   const config = readerOf('Hugging Face MambaConfig', json);
   config.expect('model_type', 'mamba');
   config.expect('hidden_act', 'silu');
   const dModel = config.number('hidden_size');
-  // Fields of the file that do not concern the model's shape are many and change from version to version: the rest is left unread.
+  // Fields of the file that do not concern the model's shape are many and change from version to version: the rest is
+  // left unread.
   return {
     vocabSize: config.number('vocab_size'),
     dModel,
@@ -143,13 +176,21 @@ export function fromHuggingFaceMambaConfig(json: unknown): LanguageModelConfig {
     padVocabSizeMultiple: 1,
     tieEmbeddings: config.boolean('tie_word_embeddings', true),
     block: {
-      kind: 'mamba', expand: config.number('intermediate_size', dModel * config.number('expand', 2)) / dModel, dConv: config.number('conv_kernel', 4),
-      convBias: config.boolean('use_conv_bias', true), bias: config.boolean('use_bias', true),
+      kind: 'mamba',
+      expand: config.number('intermediate_size', dModel * config.number('expand', 2)) / dModel,
+      dConv: config.number('conv_kernel', 4),
+      convBias: config.boolean('use_conv_bias', true),
+      bias: config.boolean('use_bias', true),
     },
     layer: {
-      kind: 's6', dState: config.number('state_size', 16), dtRank: config.rank('time_step_rank'), dtMin: config.number('time_step_min', 0.001),
-      dtMax: config.number('time_step_max', 0.1), dtInit: config.oneOf('time_step_init_scheme', ['random', 'constant'], 'random'),
-      dtScale: config.number('time_step_scale', 1), dtInitFloor: config.number('time_step_floor', 1e-4),
+      kind: 's6',
+      dState: config.number('state_size', 16),
+      dtRank: config.rank('time_step_rank'),
+      dtMin: config.number('time_step_min', 0.001),
+      dtMax: config.number('time_step_max', 0.1),
+      dtInit: config.oneOf('time_step_init_scheme', ['random', 'constant'], 'random'),
+      dtScale: config.number('time_step_scale', 1),
+      dtInitFloor: config.number('time_step_floor', 1e-4),
     },
   };
 }

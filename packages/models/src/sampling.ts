@@ -6,11 +6,17 @@ export interface SamplingOptions {
   readonly temperature?: number;
   /** Keep the `topK` likeliest tokens. Default: all. */
   readonly topK?: number;
-  /** Keep the fewest of the likeliest tokens whose probabilities add up to at least `topP` (nucleus sampling). Default 1: all. */
+  /**
+   * Keep the fewest of the likeliest tokens whose probabilities add up to at least `topP` (nucleus sampling). Default
+   * 1: all.
+   */
   readonly topP?: number;
   /** Keep tokens at least `minP` times as likely as the likeliest. Default 0: all. */
   readonly minP?: number;
-  /** Logits of tokens that occurred, in the prompt too, are divided by it if positive and multiplied if negative (CTRL). Default 1. */
+  /**
+   * Logits of tokens that occurred, in the prompt too, are divided by it if positive and multiplied if negative (CTRL).
+   * Default 1.
+   */
   readonly repetitionPenalty?: number;
 }
 
@@ -30,7 +36,8 @@ export function checkSampling(options: SamplingOptions): void {
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1)) refuse('topK', topK, 'an integer >= 1');
   if (!(topP > 0 && topP <= 1)) refuse('topP', topP, 'a number in (0, 1]');
   if (!(minP >= 0 && minP <= 1)) refuse('minP', minP, 'a number in [0, 1]');
-  if (!(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty))) refuse('repetitionPenalty', repetitionPenalty, 'a number > 0');
+  if (!(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty)))
+    refuse('repetitionPenalty', repetitionPenalty, 'a number > 0');
 }
 
 /**
@@ -41,7 +48,12 @@ export function checkSampling(options: SamplingOptions): void {
  * @param random a number in [0, 1)
  * @throws OutOfRangeError if a logit is NaN
  */
-export function sampleToken(logits: ArrayLike<number>, options: SamplingOptions, seen: ReadonlySet<number>, random: number): Choice {
+export function sampleToken(
+  logits: ArrayLike<number>,
+  options: SamplingOptions,
+  seen: ReadonlySet<number>,
+  random: number,
+): Choice {
   const { temperature = 0, repetitionPenalty = 1 } = options;
   const scores = Float64Array.from(logits);
   const bad = scores.findIndex(Number.isNaN);
@@ -49,7 +61,8 @@ export function sampleToken(logits: ArrayLike<number>, options: SamplingOptions,
   const normalizer = logSumExp(scores);
   const chosen = (token: number): Choice => ({ token, logprob: logits[token] - normalizer });
   if (repetitionPenalty !== 1) {
-    for (const token of seen) scores[token] = scores[token] > 0 ? scores[token] / repetitionPenalty : scores[token] * repetitionPenalty;
+    for (const token of seen)
+      scores[token] = scores[token] > 0 ? scores[token] / repetitionPenalty : scores[token] * repetitionPenalty;
   }
   if (temperature === 0) return chosen(scores.reduce((best, score, token) => (score > scores[best] ? token : best), 0));
 

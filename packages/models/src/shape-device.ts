@@ -25,7 +25,11 @@ class ShapeBackend implements Backend {
     return 0;
   }
   prepare(): Executable {
-    return { run: () => undefined, record: () => ({ replay: () => undefined, dispose: () => undefined }), describe: () => [] };
+    return {
+      run: () => undefined,
+      record: () => ({ replay: () => undefined, dispose: () => undefined }),
+      describe: () => [],
+    };
   }
   synchronize(): Promise<void> {
     return Promise.resolve();

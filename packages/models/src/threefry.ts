@@ -1,8 +1,8 @@
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /**
- * One word of Threefry-2x32 with 20 rounds (Salmon et al. 2011), on the host: the generator of @mamba-ts/tensor. Word `index` of draw `draw`
- * under `seed` is what `new RandomGenerator(seed).bits` gives as element `index` of that draw.
+ * One word of Threefry-2x32 with 20 rounds (Salmon et al. 2011), on the host: the generator of @mamba-ts/tensor. Word
+ * `index` of draw `draw` under `seed` is what `new RandomGenerator(seed).bits` gives as element `index` of that draw.
  */
 export function threefry(seed: number, draw: number, index: number): number {
   const keys = [seed | 0, draw | 0, 0x1bd11bda ^ seed ^ draw];

@@ -7,37 +7,79 @@ import { floatDevices } from './devices';
 import { expectNumbers, golden, missing, type Nested } from './golden';
 import { disposeEmpty, evaluate } from './harness';
 
-const inner = (name: string, random: RandomGenerator) => (width: number): Layer => {
-  switch (name) {
-    case 's6': return new S6({ dModel: width, dState: 3, dtRank: 1 }, random);
-    case 'complex s6': return new S6({ dModel: width, dState: 4, dtRank: 1, aInit: 's4d-lin' }, random);
-    default: return new S4D({ dModel: width, dState: 4 }, random);
-  }
-};
+const inner =
+  (name: string, random: RandomGenerator) =>
+  (width: number): Layer => {
+    switch (name) {
+      case 's6':
+        return new S6({ dModel: width, dState: 3, dtRank: 1 }, random);
+      case 'complex s6':
+        return new S6({ dModel: width, dState: 4, dtRank: 1, aInit: 's4d-lin' }, random);
+      default:
+        return new S4D({ dModel: width, dState: 4 }, random);
+    }
+  };
 
 for (const name of ['s6', 'complex s6', 's4d']) {
-  testSequenceLayer(`Mamba block with ${name}`, (random) => new MambaBlock({ dModel: 3, nLayer: 2, layer: inner(name, random) }, random), { devices: floatDevices });
-  testSequenceLayer(`plain block with ${name}`, (random) => new PlainBlock({ dModel: 3, layer: inner(name, random) }, random), { devices: floatDevices });
+  testSequenceLayer(
+    `Mamba block with ${name}`,
+    (random) => new MambaBlock({ dModel: 3, nLayer: 2, layer: inner(name, random) }, random),
+    { devices: floatDevices },
+  );
+  testSequenceLayer(
+    `plain block with ${name}`,
+    (random) => new PlainBlock({ dModel: 3, layer: inner(name, random) }, random),
+    { devices: floatDevices },
+  );
 }
 testSequenceLayer(
   'Mamba block, biases, narrow',
-  (random) => new MambaBlock({ dModel: 4, expand: 0.5, dConv: 2, bias: true, convBias: false, layer: inner('s6', random) }, random), { devices: floatDevices },
+  (random) =>
+    new MambaBlock(
+      { dModel: 4, expand: 0.5, dConv: 2, bias: true, convBias: false, layer: inner('s6', random) },
+      random,
+    ),
+  { devices: floatDevices },
 );
 testSequenceLayer(
   'Mamba block without convolution to speak of, around a plain block',
-  (random) => new MambaBlock({ dModel: 2, dConv: 1, layer: (width) => new PlainBlock({ dModel: width, layer: inner('s6', random) }, random) }, random), { devices: floatDevices },
+  (random) =>
+    new MambaBlock(
+      { dModel: 2, dConv: 1, layer: (width) => new PlainBlock({ dModel: width, layer: inner('s6', random) }, random) },
+      random,
+    ),
+  { devices: floatDevices },
 );
 
 describe('Mamba block', () => {
   it.skipIf(missing('mamba_block_d2_L5'))('mamba_block_d2_L5: output and states', async () => {
-    const { inputs, outputs, tol_rel } = golden<{ x: number[][]; weights: Record<'in_W' | 'conv_w' | 'conv_b' | 'x_W' | 'dt_W' | 'dt_b' | 'A_log' | 'D' | 'out_W', Nested[]> & { N: number; dt_rank: number } }, { y: Nested; final_ssm_state: Nested; final_conv_state: number[][] }>('mamba_block_d2_L5');
+    const { inputs, outputs, tol_rel } = golden<
+      {
+        x: number[][];
+        weights: Record<'in_W' | 'conv_w' | 'conv_b' | 'x_W' | 'dt_W' | 'dt_b' | 'A_log' | 'D' | 'out_W', Nested[]> & {
+          N: number;
+          dt_rank: number;
+        };
+      },
+      { y: Nested; final_ssm_state: Nested; final_conv_state: number[][] }
+    >('mamba_block_d2_L5');
     const device = await reference();
     const { weights: w } = inputs;
     const random = new RandomGenerator(1, device);
-    const block = new MambaBlock({ dModel: 2, layer: (width) => new S6({ dModel: width, dState: w.N, dtRank: w.dt_rank }, random) }, random);
+    const block = new MambaBlock(
+      { dModel: 2, layer: (width) => new S6({ dModel: width, dState: w.N, dtRank: w.dt_rank }, random) },
+      random,
+    );
     const values: Record<string, Nested[]> = {
-      'in_proj.weight': w.in_W, 'conv1d.weight': w.conv_w, 'conv1d.bias': w.conv_b, 'x_proj.weight': w.x_W, 'dt_proj.weight': w.dt_W, 'dt_proj.bias': w.dt_b,
-      A_log: w.A_log, D: w.D, 'out_proj.weight': w.out_W,
+      'in_proj.weight': w.in_W,
+      'conv1d.weight': w.conv_w,
+      'conv1d.bias': w.conv_b,
+      'x_proj.weight': w.x_W,
+      'dt_proj.weight': w.dt_W,
+      'dt_proj.bias': w.dt_b,
+      A_log: w.A_log,
+      D: w.D,
+      'out_proj.weight': w.out_W,
     };
     // Also: these are all the parameters there are.
     expect([...block.stateDict().keys()].sort()).toEqual(Object.keys(values).sort());
@@ -58,7 +100,9 @@ describe('Mamba block', () => {
     const random = new RandomGenerator(1, device);
     const largest = (nLayer: number): number => {
       const block = new MambaBlock({ dModel: 16, nLayer, bias: true, layer: inner('s6', random) }, random);
-      expect(new Set([...(block.in_proj.bias?.dataSync() ?? [1]), ...(block.out_proj.bias?.dataSync() ?? [1])])).toEqual(new Set([0]));
+      expect(
+        new Set([...(block.in_proj.bias?.dataSync() ?? [1]), ...(block.out_proj.bias?.dataSync() ?? [1])]),
+      ).toEqual(new Set([0]));
       const size = Math.max(...Array.from(block.out_proj.weight.dataSync(), Math.abs));
       block.dispose();
       return size;

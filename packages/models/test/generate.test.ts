@@ -1,12 +1,38 @@
 import { AdamW, clipGradientNorm, crossEntropyLoss } from '@mamba-ts/nn';
-import { compile, type Device, grad, OutOfRangeError, RandomGenerator, reference, scope, ShapeError, tensor, variable } from '@mamba-ts/tensor';
+import {
+  compile,
+  type Device,
+  grad,
+  OutOfRangeError,
+  RandomGenerator,
+  reference,
+  scope,
+  ShapeError,
+  tensor,
+  variable,
+} from '@mamba-ts/tensor';
 import { S4D } from '@mamba-ts/ssm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Choice, generate, type GenerateOptions, LanguageModel, type LanguageModelConfig, type LayerContext, layers } from '../src/index';
+import {
+  type Choice,
+  generate,
+  type GenerateOptions,
+  LanguageModel,
+  type LanguageModelConfig,
+  type LayerContext,
+  layers,
+} from '../src/index';
 import { floatDevices } from './devices';
 import { disposeEmpty } from './harness';
 
-const config: LanguageModelConfig = { vocabSize: 13, dModel: 8, nLayer: 2, block: 'mamba', layer: { kind: 's6', dState: 4 }, padVocabSizeMultiple: 16 };
+const config: LanguageModelConfig = {
+  vocabSize: 13,
+  dModel: 8,
+  nLayer: 2,
+  block: 'mamba',
+  layer: { kind: 's6', dState: 4 },
+  padVocabSizeMultiple: 16,
+};
 
 for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
   describe(`generate on ${name}`, () => {
@@ -40,19 +66,33 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     const tokens = (choices: readonly Choice[]): number[] => choices.map((c) => c.token);
 
     it('gives the tokens and log probabilities that running the whole sequence again and again gives', async () => {
-      for (const [block, layer] of [['mamba', 's6'], ['mamba', 's4d'], ['plain', 's6'], ['plain', 's4d']] as const) {
+      for (const [block, layer] of [
+        ['mamba', 's6'],
+        ['mamba', 's4d'],
+        ['plain', 's6'],
+        ['plain', 's4d'],
+      ] as const) {
         const other = build({ block, layer: { kind: layer, dState: 4 } });
         const { weight } = other.backbone.embedding;
         weight.write(Float64Array.from(await weight.data(), (v) => v * 60));
         const sequence = [3, 1, 4, 1, 5];
         const generated = await collect(sequence, { maxNewTokens: 12 }, other);
         for (const { token, logprob } of generated) {
-          const logits = scope(() => other.forward(tensor([sequence], { dtype: 'int32', device })).slice(1, sequence.length - 1).slice(2, 0, 13).realize());
+          const logits = scope(() =>
+            other
+              .forward(tensor([sequence], { dtype: 'int32', device }))
+              .slice(1, sequence.length - 1)
+              .slice(2, 0, 13)
+              .realize(),
+          );
           const values = Array.from(await logits.data());
           logits.dispose();
           const best = values.indexOf(Math.max(...values));
           expect(token).toBe(best);
-          expect(logprob).toBeCloseTo(values[best] - Math.log(values.reduce((s, v) => s + Math.exp(v), 0)), name === 'reference' ? 9 : 3);
+          expect(logprob).toBeCloseTo(
+            values[best] - Math.log(values.reduce((s, v) => s + Math.exp(v), 0)),
+            name === 'reference' ? 9 : 3,
+          );
           sequence.push(token);
         }
         expect(generated.length).toBe(12);
@@ -65,7 +105,8 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
         override readonly constantState = false;
       }
       const open = layers as Record<string, unknown>;
-      open.history = (own: object, { width, random }: LayerContext) => new HistoryLayer({ ...own, dModel: width }, random);
+      open.history = (own: object, { width, random }: LayerContext) =>
+        new HistoryLayer({ ...own, dModel: width }, random);
       const [eager, compiled] = ['history', 's4d'].map((kind) => build({ layer: { kind, dState: 4 } as never }));
       delete open.history;
       expect([eager.constantState, compiled.constantState]).toEqual([false, true]);
@@ -90,7 +131,8 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
       const loud = Float64Array.from(original);
       const logits = scope(() => model.forward(tensor([[1]], { dtype: 'int32', device })).realize());
       logits.dispose();
-      for (let row = 13; row < 16; row++) for (let i = 0; i < 8; i++) loud[row * 8 + i] = (row % 2 ? 1 : -1) * 1000 * (i + 1);
+      for (let row = 13; row < 16; row++)
+        for (let i = 0; i < 8; i++) loud[row * 8 + i] = (row % 2 ? 1 : -1) * 1000 * (i + 1);
       weight.write(loud);
       for (const { token } of await collect([1], { temperature: 2, maxNewTokens: 40 })) expect(token).toBeLessThan(13);
       for (const { token } of await collect([1], { maxNewTokens: 5 })) expect(token).toBeLessThan(13);
@@ -100,7 +142,9 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     it('stops after a stop token, at the limit, at once for a limit of 0, and when the loop is left', async () => {
       const all = tokens(await collect([1, 2], { temperature: 8, maxNewTokens: 20 }));
       const stop = all[6];
-      expect(tokens(await collect([1, 2], { temperature: 8, maxNewTokens: 20, stopTokens: [stop] }))).toEqual(all.slice(0, all.indexOf(stop) + 1));
+      expect(tokens(await collect([1, 2], { temperature: 8, maxNewTokens: 20, stopTokens: [stop] }))).toEqual(
+        all.slice(0, all.indexOf(stop) + 1),
+      );
       expect(all.length).toBe(20);
       expect(await collect([1], { maxNewTokens: 0 })).toEqual([]);
       const before = device.memory().buffers;
@@ -113,7 +157,8 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
       const controller = new AbortController();
       let count = 0;
       const loop = (async () => {
-        for await (const _ of generate(model, [1, 2, 3], { signal: controller.signal })) if (++count === 4) controller.abort(new Error('enough'));
+        for await (const _ of generate(model, [1, 2, 3], { signal: controller.signal }))
+          if (++count === 4) controller.abort(new Error('enough'));
       })();
       await expect(loop).rejects.toThrow('enough');
       expect(count).toBe(4);
@@ -124,7 +169,13 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     it('reads long prompts in pieces with the same result', async () => {
       const prompt = Array.from({ length: name === 'reference' ? 2050 : 4500 }, (_, i) => (i * i) % 13);
       const [{ token, logprob }] = await collect(prompt, { maxNewTokens: 1 });
-      const logits = scope(() => model.forward(tensor([prompt], { dtype: 'int32', device })).slice(1, prompt.length - 1).slice(2, 0, 13).realize());
+      const logits = scope(() =>
+        model
+          .forward(tensor([prompt], { dtype: 'int32', device }))
+          .slice(1, prompt.length - 1)
+          .slice(2, 0, 13)
+          .realize(),
+      );
       const values = Array.from(await logits.data());
       logits.dispose();
       expect(token).toBe(values.indexOf(Math.max(...values)));
@@ -134,7 +185,10 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     it('trains 200 steps and generates 200 tokens without leaving a buffer behind', async () => {
       const before = device.memory();
       const random = new RandomGenerator(4, device);
-      const learner = new LanguageModel({ ...config, dModel: 4, nLayer: 1, layer: { kind: 's6', dState: 2 }, padVocabSizeMultiple: 1 }, random);
+      const learner = new LanguageModel(
+        { ...config, dModel: 4, nLayer: 1, layer: { kind: 's6', dState: 2 }, padVocabSizeMultiple: 1 },
+        random,
+      );
       const optimizer = new AdamW(learner.parameters(), { learningRate: 0.02, weightDecay: 0 });
       const [ids, targets] = [0, 1].map(() => {
         const zero = tensor(new Int32Array(2 * 6), { shape: [2, 6], device });
@@ -179,13 +233,21 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     });
 
     it.each([
-      [[], {}, /prompt is empty/, ShapeError], [[1, 13], {}, /prompt\[1\] is 13, expected a token in \[0, 13\)/, OutOfRangeError], [[-1], {}, /prompt\[0\] is -1/, OutOfRangeError],
-      [[0.5], {}, /prompt\[0\] is 0.5/, OutOfRangeError], [[1], { temperature: Number.NaN }, /temperature is NaN/, OutOfRangeError],
-      [[1], { maxNewTokens: -1 }, /maxNewTokens is -1/, OutOfRangeError], [[1], { stopTokens: [99] }, /stopTokens\[0\] is 99/, OutOfRangeError],
-      [[1], { seed: 0.5 }, /seed is 0.5/, OutOfRangeError], [[1], { topk: 3 } as GenerateOptions, /topk is no setting/, OutOfRangeError],
-    ] as [number[], GenerateOptions, RegExp, typeof ShapeError][])('refuses prompt %o with %o before it starts', (prompt, options, message, type) => {
-      expect(() => generate(model, prompt, options)).toThrow(message);
-      expect(() => generate(model, prompt, options)).toThrow(type);
-    });
+      [[], {}, /prompt is empty/, ShapeError],
+      [[1, 13], {}, /prompt\[1\] is 13, expected a token in \[0, 13\)/, OutOfRangeError],
+      [[-1], {}, /prompt\[0\] is -1/, OutOfRangeError],
+      [[0.5], {}, /prompt\[0\] is 0.5/, OutOfRangeError],
+      [[1], { temperature: Number.NaN }, /temperature is NaN/, OutOfRangeError],
+      [[1], { maxNewTokens: -1 }, /maxNewTokens is -1/, OutOfRangeError],
+      [[1], { stopTokens: [99] }, /stopTokens\[0\] is 99/, OutOfRangeError],
+      [[1], { seed: 0.5 }, /seed is 0.5/, OutOfRangeError],
+      [[1], { topk: 3 } as GenerateOptions, /topk is no setting/, OutOfRangeError],
+    ] as [number[], GenerateOptions, RegExp, typeof ShapeError][])(
+      'refuses prompt %o with %o before it starts',
+      (prompt, options, message, type) => {
+        expect(() => generate(model, prompt, options)).toThrow(message);
+        expect(() => generate(model, prompt, options)).toThrow(type);
+      },
+    );
   });
 }

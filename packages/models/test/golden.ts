@@ -9,7 +9,9 @@ export interface GoldenCase<Inputs, Outputs> {
 }
 
 const file = new URL('../../../../shared/fixtures/golden/golden.json', import.meta.url);
-const cases: Record<string, GoldenCase<unknown, unknown>> | null = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).cases : null;
+const cases: Record<string, GoldenCase<unknown, unknown>> | null = existsSync(file)
+  ? JSON.parse(readFileSync(file, 'utf8')).cases
+  : null;
 
 /** For `it.skipIf`: are the fixtures not there? Then prints what is left out. */
 export function missing(name: string): boolean {
@@ -31,5 +33,7 @@ export function expectNumbers(actual: ArrayLike<number>, expected: Nested, toler
   const flat = [expected].flat(9) as number[];
   expect(actual.length).toBe(flat.length);
   const size = Math.max(...flat.map(Math.abs));
-  flat.forEach((e, i) => expect(Math.abs(actual[i] - e) / size, `value ${i}: ${actual[i]}, expected ${e}`).toBeLessThanOrEqual(tolerance));
+  flat.forEach((e, i) =>
+    expect(Math.abs(actual[i] - e) / size, `value ${i}: ${actual[i]}, expected ${e}`).toBeLessThanOrEqual(tolerance),
+  );
 }

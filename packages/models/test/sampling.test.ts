@@ -38,7 +38,8 @@ describe('sampleToken', () => {
     // p² / Σ p²
     const squares = [0.01, 0.25, 0.0225, 0.0025, 0.04];
     const total = squares.reduce((a, b) => a + b);
-    for (const [token, count] of Object.entries(shares({ temperature: 0.5 }))) expect(Math.abs(count / 1000 - squares[Number(token)] / total)).toBeLessThan(0.002);
+    for (const [token, count] of Object.entries(shares({ temperature: 0.5 })))
+      expect(Math.abs(count / 1000 - squares[Number(token)] / total)).toBeLessThan(0.002);
     expect(shares({ temperature: 0.01 })).toEqual({ 1: 1000 });
   });
 
@@ -69,7 +70,9 @@ describe('sampleToken', () => {
   });
 
   it('stays inside for random numbers near 1 and logits of −∞', () => {
-    expect(sampleToken([Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY], { temperature: 1 }, none, 1 - 2 ** -24)).toEqual({ token: 1, logprob: 0 });
+    expect(
+      sampleToken([Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY], { temperature: 1 }, none, 1 - 2 ** -24),
+    ).toEqual({ token: 1, logprob: 0 });
     expect(sampleToken(new Float32Array(7), { temperature: 1 }, none, 1 - 2 ** -24).token).toBe(6);
   });
 
@@ -80,9 +83,15 @@ describe('sampleToken', () => {
 
 describe('checkSampling', () => {
   it.each([
-    [{ temperature: Number.NaN }, /temperature is NaN, expected a number >= 0/], [{ temperature: -1 }, /temperature is -1/], [{ temperature: Number.POSITIVE_INFINITY }, /temperature/],
-    [{ topK: 0 }, /topK is 0, expected an integer >= 1/], [{ topK: 1.5 }, /topK is 1.5/], [{ topP: 0 }, /topP is 0/], [{ topP: 1.1 }, /topP is 1.1/],
-    [{ minP: -0.1 }, /minP is -0.1/], [{ repetitionPenalty: 0 }, /repetitionPenalty is 0/],
+    [{ temperature: Number.NaN }, /temperature is NaN, expected a number >= 0/],
+    [{ temperature: -1 }, /temperature is -1/],
+    [{ temperature: Number.POSITIVE_INFINITY }, /temperature/],
+    [{ topK: 0 }, /topK is 0, expected an integer >= 1/],
+    [{ topK: 1.5 }, /topK is 1.5/],
+    [{ topP: 0 }, /topP is 0/],
+    [{ topP: 1.1 }, /topP is 1.1/],
+    [{ minP: -0.1 }, /minP is -0.1/],
+    [{ repetitionPenalty: 0 }, /repetitionPenalty is 0/],
   ])('refuses %o', (options, message) => {
     expect(() => checkSampling(options)).toThrow(message);
     expect(() => checkSampling(options)).toThrow(OutOfRangeError);

@@ -1,14 +1,13 @@
 // The argument blocks of the kernels, as in kernels/arguments.cuh and kernels/reduce.cuh: every field takes 8 bytes.
 
 /** Fields of `ScanArguments`, in order. */
-export const scanArgumentFields = [
+export const scanArgumentFields: readonly string[] = [
   ...['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'],
   ...['y', 'lastState', 'checkpoints', 'gradY', 'gradLastState', 'adjoints'],
   ...['gradU', 'gradDelta', 'gradZ', 'gradB', 'gradC', 'gradInitialState'],
   ...['partsB', 'partsC', 'partsD', 'partsBias'],
   ...['batch', 'length', 'channels', 'dState', 'groups', 'flags', 'chunk', 'chunks', 'parts', 'tilesPerPart'],
-] as const;
-export type ScanArgumentField = string;
+];
 
 export const scanFlags = { softplus: 1, variableB: 2, variableC: 4 } as const;
 

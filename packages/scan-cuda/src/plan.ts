@@ -17,7 +17,10 @@ export interface ScanPlanOptions {
   readonly checkpoints?: boolean;
   /** Multiprocessors of the device. Default 132 (H100, H200). */
   readonly multiprocessors?: number;
-  /** Overrides the choice, for measurements: a layout's name, warps that share a channel's time in forward (0: none do). */
+  /**
+   * Overrides the choice, for measurements: a layout's name, and the warps that share a channel's time in forward (0:
+   * each has channels of its own) or in backward's adjoint pass.
+   */
   readonly layout?: string;
   readonly slices?: number;
 }
@@ -157,7 +160,7 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
 
   const layout = backwardLayout;
   const tiles = tilesPerGroup(shape, layout);
-  const adjointSlices = Math.max(1, chooseSlices(shape, { ...layout, whole: false }, multiprocessors));
+  const adjointSlices = options.slices ?? chooseSlices(shape, { ...layout, whole: false }, multiprocessors);
   const adjoint: PlannedKernel = {
     module: layout.module,
     name: `adjoint_${suffix(dtype, layout)}`,

@@ -62,7 +62,7 @@ export class CudaScan {
   /** Loads what a plan needs and lays out its arguments. */
   async prepare(plan: ScanPlan): Promise<PreparedScan> {
     const needed = new Set<Layout['module']>(plan.kernels.map(({ module }) => module));
-    if (plan.pass === 'backward') needed.add('general');
+    if (plan.sums.length > 0) needed.add('general');
     for (const name of needed) {
       if (!this.modules.has(name)) this.modules.set(name, this.context.loadModule(await kernelImage(name)));
     }
@@ -111,7 +111,7 @@ export class PreparedScan {
       writeScanArguments(launch.block, { batch, length, channels, dState, groups, flags, chunk, chunks, parts, tilesPerPart });
       return launch;
     });
-    if (plan.pass !== 'backward') return;
+    if (plan.sums.length === 0) return;
     const columns = Math.max(...plan.sums.map((sum) => sum.columns));
     const blocks = Math.min(Math.ceil(columns / 128), 65535);
     const bytes = reduceSegments * reduceSegmentFields.length * 8;

@@ -2,26 +2,31 @@ import { OutOfRangeError } from '@mamba-ts/tensor';
 
 /** Refuses sizes that are no integers of at least `least`. */
 export function checkSize(layer: string, name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least) throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected an integer >= ${least}`);
+  if (!Number.isInteger(value) || value < least)
+    throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected an integer >= ${least}`);
 }
 
 export function checkPositive(layer: string, name: string, value: number): void {
-  if (!(value > 0 && Number.isFinite(value))) throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected a number > 0`);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected a number > 0`);
 }
 
 /** Refuses strings (from a config file, say) that name nothing. */
 export function checkChoice(layer: string, name: string, value: string, choices: readonly string[]): void {
-  if (!choices.includes(value)) throw new OutOfRangeError(`${layer}: ${name} is ${JSON.stringify(value)}, expected one of ${choices.join(', ')}`);
+  if (!choices.includes(value))
+    throw new OutOfRangeError(`${layer}: ${name} is ${JSON.stringify(value)}, expected one of ${choices.join(', ')}`);
 }
 
 export function checkTimeSteps(layer: string, dtMin: number, dtMax: number): void {
   checkPositive(layer, 'dtMin', dtMin);
-  if (!(dtMax >= dtMin && Number.isFinite(dtMax))) throw new OutOfRangeError(`${layer}: dtMax is ${dtMax}, expected a number >= dtMin (${dtMin})`);
+  if (!(dtMax >= dtMin && Number.isFinite(dtMax)))
+    throw new OutOfRangeError(`${layer}: dtMax is ${dtMax}, expected a number >= dtMin (${dtMin})`);
 }
 
 /** Refuses settings that do not exist: a misspelt one would silently leave the default. */
 export function checkKeys(layer: string, config: object, known: Readonly<Record<string, true>>): void {
   for (const key of Object.keys(config)) {
-    if (!Object.hasOwn(known, key)) throw new OutOfRangeError(`${layer}: ${key} is no setting, expected one of ${Object.keys(known).join(', ')}`);
+    if (!Object.hasOwn(known, key))
+      throw new OutOfRangeError(`${layer}: ${key} is no setting, expected one of ${Object.keys(known).join(', ')}`);
   }
 }

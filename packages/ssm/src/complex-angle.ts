@@ -3,8 +3,9 @@ import { type Complex, type Tensor, where } from '@mamba-ts/tensor';
 /**
  * The angle of `x` in (−π, π], to the precision of the device, with its gradient. `x` must not be 0.
  *
- * With c + is = x/|x| and a rough φ₀, φ₀ + sin(φ − φ₀) = φ₀ + s cos φ₀ − c sin φ₀ is off by (φ − φ₀)³/6 only, and its derivative at fixed φ₀ is
- * that of the angle, again to (φ − φ₀)²: so it is done twice. φ₀ comes from a polynomial for the arctangent (Abramowitz and Stegun 4.4.49) of tan(φ/2) = s / (1 + |c|), good to 3e-5.
+ * With c + is = x/|x| and a rough φ₀, φ₀ + sin(φ − φ₀) = φ₀ + s cos φ₀ − c sin φ₀ is off by (φ − φ₀)³/6 only, and its
+ * derivative at fixed φ₀ is that of the angle, again to (φ − φ₀)²: so it is done twice. φ₀ comes from a polynomial for
+ * the arctangent (Abramowitz and Stegun 4.4.49) of tan(φ/2) = s / (1 + |c|), good to 3e-5.
  */
 export function angle(x: Complex): Tensor {
   const inverse = x.abs2().rsqrt();

@@ -12,8 +12,9 @@ export interface HermitianEigen {
 }
 
 /**
- * Eigenvalues and eigenvectors of a Hermitian matrix in float64, by cyclic Jacobi rotations: slow for thousands of rows, but accurate to a few
- * units in the last place of the largest eigenvalue, which is what the small frequencies of HiPPO need. Only the upper triangle is read.
+ * Eigenvalues and eigenvectors of a Hermitian matrix in float64, by cyclic Jacobi rotations: slow for thousands of
+ * rows, but accurate to a few units in the last place of the largest eigenvalue, which is what the small frequencies of
+ * HiPPO need. Only the upper triangle is read.
  *
  * Each eigenvector is defined up to a phase: compare magnitudes, or products in which it cancels.
  */
@@ -61,7 +62,16 @@ export function hermitianEigen(matrix: ComplexMatrix): HermitianEigen {
 }
 
 /** Columns p and q of M times [[c, w], [−w̄, c]], w = s e^{i phase}: M J. */
-function rotateColumns(re: Float64Array, im: Float64Array, n: number, p: number, q: number, c: number, wRe: number, wIm: number): void {
+function rotateColumns(
+  re: Float64Array,
+  im: Float64Array,
+  n: number,
+  p: number,
+  q: number,
+  c: number,
+  wRe: number,
+  wIm: number,
+): void {
   for (let i = 0; i < n; i++) {
     const a = i * n + p;
     const b = i * n + q;
@@ -77,7 +87,16 @@ function rotateColumns(re: Float64Array, im: Float64Array, n: number, p: number,
 }
 
 /** Rows p and q: J* M. */
-function rotateRows(re: Float64Array, im: Float64Array, n: number, p: number, q: number, c: number, wRe: number, wIm: number): void {
+function rotateRows(
+  re: Float64Array,
+  im: Float64Array,
+  n: number,
+  p: number,
+  q: number,
+  c: number,
+  wRe: number,
+  wIm: number,
+): void {
   for (let j = 0; j < n; j++) {
     const a = p * n + j;
     const b = q * n + j;

@@ -7,7 +7,10 @@ export interface Hippo {
   readonly P: Float64Array;
 }
 
-/** HiPPO-LegS (S4, eq. 2): A[n][k] = −√((2n+1)(2k+1)) below the diagonal, −(n+1) on it, 0 above; B[n] = √(2n+1); P[n] = √(n+½). */
+/**
+ * HiPPO-LegS (S4, eq. 2): A[n][k] = −√((2n+1)(2k+1)) below the diagonal, −(n+1) on it, 0 above; B[n] = √(2n+1); P[n] =
+ * √(n+½).
+ */
 export function hippoLegS(dState: number): Hippo {
   const A = new Float64Array(dState * dState);
   const B = new Float64Array(dState);
@@ -21,7 +24,10 @@ export function hippoLegS(dState: number): Hippo {
   return { A, B, P };
 }
 
-/** The eigenvalues −½ + iω of A + P Pᵀ with ω > 0, ascending, and what B and P become in that basis (magnitudes: phases are arbitrary). */
+/**
+ * The eigenvalues −½ + iω of A + P Pᵀ with ω > 0, ascending, and what B and P become in that basis (magnitudes: phases
+ * are arbitrary).
+ */
 export interface HippoModes {
   readonly omega: Float64Array;
   readonly absB: Float64Array;
@@ -29,8 +35,8 @@ export interface HippoModes {
 }
 
 /**
- * S4, theorem 1 (NPLR): A + P Pᵀ = −½ I + K with K real and skew, so −iK is Hermitian and its eigenvalues are the frequencies. They come in
- * pairs ±ω; one of each pair is returned. In float64: float32 loses the small ones.
+ * S4, theorem 1 (NPLR): A + P Pᵀ = −½ I + K with K real and skew, so −iK is Hermitian and its eigenvalues are the
+ * frequencies. They come in pairs ±ω; one of each pair is returned. In float64: float32 loses the small ones.
  */
 export function hippoLegSModes(dState: number): HippoModes {
   const { A, B, P } = hippoLegS(dState);

@@ -8,3 +8,6 @@ export { Vandermonde } from './vandermonde';
 export { type Hippo, hippoLegS, type HippoModes, hippoLegSModes } from './hippo';
 export { type ComplexMatrix, type HermitianEigen, hermitianEigen } from './hermitian-eigen';
 export { inverseSoftplus, logTimeSteps, type TimeStepRange } from './time-step-init';
+// For layer authors.
+export { checkChoice, checkKeys, checkPositive, checkSize } from './check-config';
+export { checkInput, checkStep } from './sequence-layer-checks';

@@ -1,5 +1,19 @@
 import { Module, parameter } from '@mamba-ts/nn';
-import { Complex, longConv, ones, OutOfRangeError, type RandomGenerator, scope, selectiveScan, silu, stateUpdate, type Tensor, tensor, type Variable, zeros } from '@mamba-ts/tensor';
+import {
+  Complex,
+  longConv,
+  ones,
+  OutOfRangeError,
+  type RandomGenerator,
+  scope,
+  selectiveScan,
+  silu,
+  stateUpdate,
+  type Tensor,
+  tensor,
+  type Variable,
+  zeros,
+} from '@mamba-ts/tensor';
 import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
 import { type Discretization, discretizations, discretize } from './discretization';
 import { s4dInits, type S4DInit, s4dModes } from './s4d-init';
@@ -26,7 +40,15 @@ export interface S4DConfig extends TimeStepRange {
 }
 
 const settings: Readonly<Record<keyof S4DConfig, true>> = {
-  dModel: true, dState: true, init: true, discretization: true, nSsm: true, bClip: true, learningRate: true, dtMin: true, dtMax: true,
+  dModel: true,
+  dState: true,
+  init: true,
+  discretization: true,
+  nSsm: true,
+  bClip: true,
+  learningRate: true,
+  dtMin: true,
+  dtMax: true,
 };
 
 export type S4DState = {
@@ -56,9 +78,20 @@ export class S4DKernel extends Module {
     const real = init === 'real';
     const slow = learningRate === null ? { weightDecay: false } : { learningRate, weightDecay: false };
     const copies = (values: Float64Array): Tensor => tensor(values, { device }).expand(nSsm, count);
-    this.inv_dt = parameter(scope(() => logTimeSteps([dModel, 1], random, config)), slow);
-    this.A_real = parameter(scope(() => copies(modes.re.map((x) => Math.log(-x)))), slow);
-    this.A_imag = real ? null : parameter(scope(() => copies(modes.im)), slow);
+    this.inv_dt = parameter(
+      scope(() => logTimeSteps([dModel, 1], random, config)),
+      slow,
+    );
+    this.A_real = parameter(
+      scope(() => copies(modes.re.map((x) => Math.log(-x)))),
+      slow,
+    );
+    this.A_imag = real
+      ? null
+      : parameter(
+          scope(() => copies(modes.im)),
+          slow,
+        );
     this.B = parameter(
       scope(() => {
         const b = copies(modes.B).unsqueeze(0);
@@ -67,13 +100,17 @@ export class S4DKernel extends Module {
       slow,
     );
     // Complex normal of variance 1: half of it in each part.
-    this.C = parameter(real ? random.normal([1, dModel, count]) : random.normal([1, dModel, count, 2], 0, Math.SQRT1_2));
+    this.C = parameter(
+      real ? random.normal([1, dModel, count]) : random.normal([1, dModel, count, 2], 0, Math.SQRT1_2),
+    );
   }
 
   /** The discrete SSMs of all channels, each (dModel, modes); y = Re Σ C x. */
   discrete(kind: Discretization): { logA: Complex; B: Complex; C: Complex } {
     const re = this.A_real.exp().neg();
-    const lambda = this.perChannel(new Complex(re, this.A_imag ? this.A_imag.neg() : zeros(re.shape, { device: re.device })));
+    const lambda = this.perChannel(
+      new Complex(re, this.A_imag ? this.A_imag.neg() : zeros(re.shape, { device: re.device })),
+    );
     const { logA, inputScale } = discretize(lambda, this.inv_dt.exp(), kind);
     const B = this.perChannel(this.complex(this.B));
     // The conjugate half of the modes doubles the real part.
@@ -91,16 +128,21 @@ export class S4DKernel extends Module {
     const [dModel] = this.inv_dt.shape;
     const [copies, modes] = x.re.shape;
     if (copies === dModel) return x;
-    const repeat = (part: Tensor): Tensor => part.unsqueeze(0).expand(dModel / copies, copies, modes).reshape(dModel, modes);
+    const repeat = (part: Tensor): Tensor =>
+      part
+        .unsqueeze(0)
+        .expand(dModel / copies, copies, modes)
+        .reshape(dModel, modes);
     return new Complex(repeat(x.re), repeat(x.im));
   }
 }
 
 /**
- * S4D, the diagonal state space layer (arXiv 2206.11893): each channel is convolved with K_l = Re Σ_n C_n B̄_n Ā_n^l and gets its own skip D u.
+ * S4D, the diagonal state space layer (arXiv 2206.11893): each channel is convolved with K_l = Re Σ_n C_n B̄_n Ā_n^l
+ * and gets its own skip D u.
  *
- * Training and prefill run as a convolution; with `resets` the same SSM runs as a scan, since a convolution cannot forget. `step` is the
- * recurrence. With fixed Δ, A, B, C it cannot select what to remember: S6 can.
+ * Training and prefill run as a convolution; with `resets` the same SSM runs as a scan, since a convolution cannot
+ * forget. `step` is the recurrence. With fixed Δ, A, B, C it cannot select what to remember: S6 can.
  */
 export class S4D extends Module implements SequenceLayer<S4DState> {
   readonly dModel: number;
@@ -113,7 +155,15 @@ export class S4D extends Module implements SequenceLayer<S4DState> {
   /** @throws OutOfRangeError for a config that makes no sense */
   constructor(config: S4DConfig, random: RandomGenerator) {
     super();
-    const { dModel, dState = 64, init = 'lin', discretization = 'zoh', nSsm = dModel, dtMin = 0.001, dtMax = 0.1 } = config;
+    const {
+      dModel,
+      dState = 64,
+      init = 'lin',
+      discretization = 'zoh',
+      nSsm = dModel,
+      dtMin = 0.001,
+      dtMax = 0.1,
+    } = config;
     checkKeys('S4D', config, settings);
     checkSize('S4D', 'dModel', dModel);
     checkSize('S4D', 'dState', dState);
@@ -122,7 +172,8 @@ export class S4D extends Module implements SequenceLayer<S4DState> {
     checkChoice('S4D', 'discretization', discretization, discretizations);
     checkTimeSteps('S4D', dtMin, dtMax);
     if (config.bClip !== undefined && config.bClip !== null) checkPositive('S4D', 'bClip', config.bClip);
-    if (dModel % nSsm !== 0) throw new OutOfRangeError(`S4D: nSsm is ${nSsm}, expected a divisor of dModel (${dModel})`);
+    if (dModel % nSsm !== 0)
+      throw new OutOfRangeError(`S4D: nSsm is ${nSsm}, expected a divisor of dModel (${dModel})`);
     this.dModel = dModel;
     this.discretization = discretization;
     this.kernel = new S4DKernel(config, random);
@@ -175,9 +226,18 @@ export class S4D extends Module implements SequenceLayer<S4DState> {
     return [y, { ssm: lastState }];
   }
 
-  /** As operands of the scan, whose recurrence h = exp(delta A) h + delta B u, y = 2 Re Σ C h is ours with delta = 1, A = log Ā, B = B̄. */
+  /**
+   * As operands of the scan, whose recurrence h = exp(delta A) h + delta B u, y = 2 Re Σ C h is ours with delta = 1, A
+   * = log Ā, B = B̄.
+   */
   private recurrence(x: Tensor): { delta: Tensor; A: Tensor; B: Tensor; C: Tensor; D: Tensor } {
     const { logA, B, C } = this.kernel.discrete(this.discretization);
-    return { delta: ones(x.shape, { device: x.device }), A: logA.toPairs(), B: B.toPairs(), C: C.scale(0.5).toPairs(), D: this.D.squeeze(0) };
+    return {
+      delta: ones(x.shape, { device: x.device }),
+      A: logA.toPairs(),
+      B: B.toPairs(),
+      C: C.scale(0.5).toPairs(),
+      D: this.D.squeeze(0),
+    };
   }
 }

@@ -1,5 +1,17 @@
 import { Linear, Module, parameter } from '@mamba-ts/nn';
-import { Complex, full, OutOfRangeError, type RandomGenerator, scope, selectiveScan, stateUpdate, type Tensor, tensor, type Variable, zeros } from '@mamba-ts/tensor';
+import {
+  Complex,
+  full,
+  OutOfRangeError,
+  type RandomGenerator,
+  scope,
+  selectiveScan,
+  stateUpdate,
+  type Tensor,
+  tensor,
+  type Variable,
+  zeros,
+} from '@mamba-ts/tensor';
 import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
 import { s4dModes } from './s4d-init';
 import type { SequenceLayer, SequenceOptions } from './sequence-layer';
@@ -21,7 +33,10 @@ export interface S6Config extends TimeStepRange {
   readonly selective?: { readonly delta?: boolean; readonly B?: boolean; readonly C?: boolean };
   /** Default `s4d-real`. */
   readonly aInit?: S6Init;
-  /** B̄ = ΔB (`euler`, what all released models do; default), or the paper's eq. 4 (`zoh`), which costs (batch, length, dModel, dState) memory. */
+  /**
+   * B̄ = ΔB (`euler`, what all released models do; default), or the paper's eq. 4 (`zoh`), which costs (batch, length,
+   * dModel, dState) memory.
+   */
   readonly discretization?: 'euler' | 'zoh';
   /** Smallest initial Δ. Default 1e-4. */
   readonly dtInitFloor?: number;
@@ -47,8 +62,18 @@ export class TimeStepProjection extends Module {
     const { dModel, dtInit = 'random', dtScale = 1, dtInitFloor = 1e-4 } = config;
     const bound = dtScale / Math.sqrt(dtRank);
     const { device } = random.state;
-    this.weight = dtRank === 0 ? null : parameter(dtInit === 'random' ? random.uniform([dModel, dtRank], -bound, bound) : full([dModel, dtRank], bound, { device }));
-    this.bias = parameter(scope(() => inverseSoftplus(logTimeSteps([dModel], random, config).exp().maximum(dtInitFloor))), { weightDecay: false });
+    this.weight =
+      dtRank === 0
+        ? null
+        : parameter(
+            dtInit === 'random'
+              ? random.uniform([dModel, dtRank], -bound, bound)
+              : full([dModel, dtRank], bound, { device }),
+          );
+    this.bias = parameter(
+      scope(() => inverseSoftplus(logTimeSteps([dModel], random, config).exp().maximum(dtInitFloor))),
+      { weightDecay: false },
+    );
   }
 
   /** (…, dtRank) → (…, dModel), without the bias */
@@ -70,8 +95,9 @@ interface Operands {
 }
 
 /**
- * S6, the selective state space layer of Mamba (arXiv 2312.00752, algorithm 2): Δ, B and C depend on the input, so that the state can keep one
- * token and forget another: h_t = exp(Δ_t A) h_{t−1} + Δ_t B_t u_t, y_t = C_t h_t + D u_t. Without any selection it is a convolution, as S4D.
+ * S6, the selective state space layer of Mamba (arXiv 2312.00752, algorithm 2): Δ, B and C depend on the input, so that
+ * the state can keep one token and forget another: h_t = exp(Δ_t A) h_{t−1} + Δ_t B_t u_t, y_t = C_t h_t + D u_t.
+ * Without any selection it is a convolution, as S4D.
  *
  * Parameters are named as in the released checkpoints (`x_proj.weight` has rows [Δ, B, C]).
  */
@@ -112,12 +138,23 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     const { device } = random.state;
     const shape = [dModel, this.modes];
     const constants = { weightDecay: false };
-    this.A_log = parameter(scope(() => initialLogA(aInit, shape, random)), constants);
-    this.A_imag = complex ? parameter(scope(() => tensor(s4dModes('lin', dState).im, { device }).expand(...shape)), constants) : null;
+    this.A_log = parameter(
+      scope(() => initialLogA(aInit, shape, random)),
+      constants,
+    );
+    this.A_imag = complex
+      ? parameter(
+          scope(() => tensor(s4dModes('lin', dState).im, { device }).expand(...shape)),
+          constants,
+        )
+      : null;
     this.D = parameter(full([dModel], 1, { device }), constants);
     // Not published: B = 1 and C complex or real normal of variance 1, as in S4D.
     this.B = selective.B === false ? parameter(scope(() => this.constantOne(shape, complex, random))) : null;
-    this.C = selective.C === false ? parameter(complex ? random.normal([...shape, 2], 0, Math.SQRT1_2) : random.normal(shape)) : null;
+    this.C =
+      selective.C === false
+        ? parameter(complex ? random.normal([...shape, 2], 0, Math.SQRT1_2) : random.normal(shape))
+        : null;
   }
 
   forward(x: Tensor, options: SequenceOptions = {}): Tensor {
@@ -126,7 +163,12 @@ export class S6 extends Module implements SequenceLayer<S6State> {
 
   prefill(x: Tensor, state?: S6State, options: SequenceOptions = {}): [Tensor, S6State] {
     checkInput('S6', this, x, options, state);
-    const { y, lastState } = selectiveScan({ ...this.operands(x), z: options.gate, initialState: state?.ssm, resets: options.resets });
+    const { y, lastState } = selectiveScan({
+      ...this.operands(x),
+      z: options.gate,
+      initialState: state?.ssm,
+      resets: options.resets,
+    });
     return [y, { ssm: lastState }];
   }
 
@@ -154,7 +196,10 @@ export class S6 extends Module implements SequenceLayer<S6State> {
       at += width;
       return part;
     };
-    const delta = dtRank > 0 ? this.dt_proj.forward((projected as Tensor).slice(-1, 0, dtRank)) : zeros(u.shape, { device: u.device });
+    const delta =
+      dtRank > 0
+        ? this.dt_proj.forward((projected as Tensor).slice(-1, 0, dtRank))
+        : zeros(u.shape, { device: u.device });
     const B = this.B ?? next();
     const C = this.C ?? next();
     const re = this.A_log.exp().neg();
@@ -164,8 +209,8 @@ export class S6 extends Module implements SequenceLayer<S6State> {
   }
 
   /**
-   * Mamba, eq. 4: B̄ = (ΔA)^{−1}(exp(ΔA) − 1) ΔB. The scan multiplies by Δ, so B becomes (e^{ΔA} − 1)/(ΔA) B, which differs from channel to
-   * channel: as many groups as channels.
+   * Mamba, eq. 4: B̄ = (ΔA)^{−1}(exp(ΔA) − 1) ΔB. The scan multiplies by Δ, so B becomes (e^{ΔA} − 1)/(ΔA) B, which
+   * differs from channel to channel: as many groups as channels.
    */
   private zeroOrderHold(euler: Operands): Operands {
     const { dModel, modes } = this;
@@ -173,7 +218,8 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     const delta = euler.delta.add(this.dt_proj.bias).softplus();
     // As Δ goes to 0 the quotient goes to 1; the bound keeps it from being 0/0.
     const dt = delta.maximum(1e-12).unsqueeze(-1);
-    const perChannel = (x: Tensor, own: Variable | null): Tensor => (own ? x : x.expand(...lead, dModel, ...x.shape.slice(lead.length + 1)));
+    const perChannel = (x: Tensor, own: Variable | null): Tensor =>
+      own ? x : x.expand(...lead, dModel, ...x.shape.slice(lead.length + 1));
     const C = perChannel(euler.C, this.C);
     if (!this.A_imag) {
       const z = euler.A.mul(dt);
@@ -181,7 +227,14 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     }
     const z = Complex.fromPairs(euler.A).scale(dt);
     const B = z.expm1().div(z).mul(Complex.fromPairs(euler.B));
-    return { ...euler, delta, deltaBias: undefined, deltaSoftplus: false, B: B.toPairs().reshape(...lead, dModel, modes, 2), C };
+    return {
+      ...euler,
+      delta,
+      deltaBias: undefined,
+      deltaSoftplus: false,
+      B: B.toPairs().reshape(...lead, dModel, modes, 2),
+      C,
+    };
   }
 
   private constantOne(shape: readonly number[], complex: boolean, random: RandomGenerator): Tensor {
@@ -196,7 +249,10 @@ function initialLogA(init: S6Init, shape: readonly number[], random: RandomGener
   const { device } = random.state;
   switch (init) {
     case 's4d-real':
-      return tensor(Float64Array.from({ length: shape[1] }, (_, n) => Math.log(n + 1)), { device }).expand(...shape);
+      return tensor(
+        Float64Array.from({ length: shape[1] }, (_, n) => Math.log(n + 1)),
+        { device },
+      ).expand(...shape);
     case 'random':
       return random.normal(shape);
     default:
@@ -205,14 +261,30 @@ function initialLogA(init: S6Init, shape: readonly number[], random: RandomGener
 }
 
 const settings: Readonly<Record<keyof S6Config, true>> = {
-  dModel: true, dState: true, dtRank: true, selective: true, aInit: true, discretization: true, dtMin: true, dtMax: true, dtInitFloor: true, dtInit: true,
+  dModel: true,
+  dState: true,
+  dtRank: true,
+  selective: true,
+  aInit: true,
+  discretization: true,
+  dtMin: true,
+  dtMax: true,
+  dtInitFloor: true,
+  dtInit: true,
   dtScale: true,
 };
 
 function checkConfig(config: S6Config): void {
   checkKeys('S6', config, settings);
   checkKeys('S6: selective', config.selective ?? {}, { delta: true, B: true, C: true });
-  const { dModel, dState = 16, dtRank = 'auto', aInit = 's4d-real', discretization = 'euler', dtInit = 'random' } = config;
+  const {
+    dModel,
+    dState = 16,
+    dtRank = 'auto',
+    aInit = 's4d-real',
+    discretization = 'euler',
+    dtInit = 'random',
+  } = config;
   checkSize('S6', 'dModel', dModel);
   checkSize('S6', 'dState', dState);
   if (dtRank !== 'auto') checkSize('S6', 'dtRank', dtRank, 0);
@@ -222,5 +294,8 @@ function checkConfig(config: S6Config): void {
   checkTimeSteps('S6', config.dtMin ?? 0.001, config.dtMax ?? 0.1);
   checkPositive('S6', 'dtScale', config.dtScale ?? 1);
   checkPositive('S6', 'dtInitFloor', config.dtInitFloor ?? 1e-4);
-  if (aInit === 's4d-lin' && dState % 2 !== 0) throw new OutOfRangeError(`S6: dState is ${dState}, expected an even number with aInit s4d-lin (two real states for each complex one)`);
+  if (aInit === 's4d-lin' && dState % 2 !== 0)
+    throw new OutOfRangeError(
+      `S6: dState is ${dState}, expected an even number with aInit s4d-lin (two real states for each complex one)`,
+    );
 }

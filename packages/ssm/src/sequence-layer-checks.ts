@@ -10,7 +10,9 @@ interface Layer {
 export function checkInput(name: string, layer: Layer, x: Tensor, options: SequenceOptions, state?: LayerState): void {
   const [batch, length, width] = x.shape;
   if (x.shape.length !== 3 || width !== layer.dModel || length < 1) {
-    throw new ShapeError(`${name}: x has shape ${formatShape(x.shape)}, expected (batch, length >= 1, dModel ${layer.dModel})`);
+    throw new ShapeError(
+      `${name}: x has shape ${formatShape(x.shape)}, expected (batch, length >= 1, dModel ${layer.dModel})`,
+    );
   }
   expect(name, 'gate', options.gate, x.shape, '(batch, length, dModel)');
   expect(name, 'resets', options.resets, [batch, length], '(batch, length)');
@@ -18,7 +20,13 @@ export function checkInput(name: string, layer: Layer, x: Tensor, options: Seque
 }
 
 /** As `checkInput`, for `step`. */
-export function checkStep(name: string, layer: Layer, x: Tensor, options: Omit<SequenceOptions, 'resets'>, state: LayerState): void {
+export function checkStep(
+  name: string,
+  layer: Layer,
+  x: Tensor,
+  options: Omit<SequenceOptions, 'resets'>,
+  state: LayerState,
+): void {
   if (x.shape.length !== 2 || x.shape[1] !== layer.dModel) {
     throw new ShapeError(`${name}: x has shape ${formatShape(x.shape)}, expected (batch, dModel ${layer.dModel})`);
   }
@@ -26,9 +34,17 @@ export function checkStep(name: string, layer: Layer, x: Tensor, options: Omit<S
   checkState(name, layer, x.shape[0], state);
 }
 
-function expect(name: string, argument: string, value: Tensor | undefined, shape: readonly number[], meaning: string): void {
+function expect(
+  name: string,
+  argument: string,
+  value: Tensor | undefined,
+  shape: readonly number[],
+  meaning: string,
+): void {
   if (value && !sameShape(value.shape, shape)) {
-    throw new ShapeError(`${name}: ${argument} has shape ${formatShape(value.shape)}, expected ${meaning} = ${formatShape(shape)}`);
+    throw new ShapeError(
+      `${name}: ${argument} has shape ${formatShape(value.shape)}, expected ${meaning} = ${formatShape(shape)}`,
+    );
   }
 }
 
@@ -36,7 +52,8 @@ function checkState(name: string, layer: Layer, batch: number, state: LayerState
   const expected = layer.initialState(batch);
   for (const [part, like] of Object.entries(expected)) {
     const value = state[part];
-    if (!value) throw new ShapeError(`${name}: state has no ${part}, expected ${part} of shape ${formatShape(like.shape)}`);
+    if (!value)
+      throw new ShapeError(`${name}: state has no ${part}, expected ${part} of shape ${formatShape(like.shape)}`);
     expect(name, `state.${part}`, value, like.shape, 'the shape of initialState');
     like.dispose();
   }

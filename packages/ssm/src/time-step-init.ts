@@ -8,7 +8,10 @@ export interface TimeStepRange {
   readonly dtMax?: number;
 }
 
-/** ln Δ with Δ log-uniform in [dtMin, dtMax]. (The Mamba paper's text says uniform; every released code draws it log-uniform.) */
+/**
+ * ln Δ with Δ log-uniform in [dtMin, dtMax]. (The Mamba paper's text says uniform; every released code draws it
+ * log-uniform.)
+ */
 export function logTimeSteps(shape: Shape, random: RandomGenerator, range: TimeStepRange): Tensor {
   const { dtMin = 0.001, dtMax = 0.1 } = range;
   return random.uniform(shape, Math.log(dtMin), Math.log(dtMax));

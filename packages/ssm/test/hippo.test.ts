@@ -38,24 +38,47 @@ describe('hermitianEigen', () => {
 
 describe('HiPPO-LegS', () => {
   for (const N of [4, 8]) {
-    it.skipIf(missing(`hippo_legs_nplr_N${N}`))(`hippo_legs_nplr_N${N}: matrices and the normal plus low rank form`, () => {
-      const { outputs } = golden<unknown, { A: Nested; B: Nested; P: Nested; eig_imag_ascending: number[]; absP2_per_eig_ascending: number[]; absB2_per_eig_ascending: number[] }>(`hippo_legs_nplr_N${N}`);
-      const { A, B, P } = hippoLegS(N);
-      expectNumbers(A, outputs.A, 1e-15);
-      expectNumbers(B, outputs.B, 1e-15);
-      expectNumbers(P, outputs.P, 1e-15);
-      const { omega, absB, absP } = hippoLegSModes(N);
-      expectNumbers(omega, outputs.eig_imag_ascending.slice(N / 2), 1e-12);
-      expectNumbers(absP.map((p) => p * p), outputs.absP2_per_eig_ascending.slice(N / 2), 1e-12);
-      expectNumbers(absB.map((b) => b * b), outputs.absB2_per_eig_ascending.slice(N / 2), 1e-12);
-    });
+    it.skipIf(missing(`hippo_legs_nplr_N${N}`))(
+      `hippo_legs_nplr_N${N}: matrices and the normal plus low rank form`,
+      () => {
+        const { outputs } = golden<
+          unknown,
+          {
+            A: Nested;
+            B: Nested;
+            P: Nested;
+            eig_imag_ascending: number[];
+            absP2_per_eig_ascending: number[];
+            absB2_per_eig_ascending: number[];
+          }
+        >(`hippo_legs_nplr_N${N}`);
+        const { A, B, P } = hippoLegS(N);
+        expectNumbers(A, outputs.A, 1e-15);
+        expectNumbers(B, outputs.B, 1e-15);
+        expectNumbers(P, outputs.P, 1e-15);
+        const { omega, absB, absP } = hippoLegSModes(N);
+        expectNumbers(omega, outputs.eig_imag_ascending.slice(N / 2), 1e-12);
+        expectNumbers(
+          absP.map((p) => p * p),
+          outputs.absP2_per_eig_ascending.slice(N / 2),
+          1e-12,
+        );
+        expectNumbers(
+          absB.map((b) => b * b),
+          outputs.absB2_per_eig_ascending.slice(N / 2),
+          1e-12,
+        );
+      },
+    );
   }
   it.skipIf(missing('hippo_legs_eig_imag_N16'))('hippo_legs_eig_imag_N16: frequencies', () => {
     const { outputs } = golden<unknown, { eig_imag_ascending: number[] }>('hippo_legs_eig_imag_N16');
     outputs.eig_imag_ascending.slice(8).forEach((w, i) => expect(hippoLegSModes(16).omega[i] / w).toBeCloseTo(1, 12));
   });
   it.skipIf(missing('hippo_legs_eig_imag_N64'))('hippo_legs_eig_imag_N64: frequencies, the smallest too, and B', () => {
-    const { outputs } = golden<unknown, { eig_imag_positive_ascending: number[]; absB_positive_ascending: number[] }>('hippo_legs_eig_imag_N64');
+    const { outputs } = golden<unknown, { eig_imag_positive_ascending: number[]; absB_positive_ascending: number[] }>(
+      'hippo_legs_eig_imag_N64',
+    );
     const { omega, absB } = hippoLegSModes(64);
     outputs.eig_imag_positive_ascending.forEach((w, i) => expect(Math.abs(omega[i] / w - 1)).toBeLessThan(1e-10));
     outputs.absB_positive_ascending.forEach((b, i) => expect(Math.abs(absB[i] / b - 1)).toBeLessThan(1e-10));
@@ -67,7 +90,11 @@ describe('S4D initialisations', () => {
     const { outputs } = golden<unknown, Record<'lin' | 'inv' | 'quad' | 'legs' | 'real', Nested>>('s4d_inits_N8');
     for (const init of ['lin', 'inv', 'quad', 'legs'] as const) {
       const { re, im } = s4dModes(init, 8);
-      expectNumbers(Array.from(re).flatMap((r, i) => [r, im[i]]), outputs[init], 1e-12);
+      expectNumbers(
+        Array.from(re).flatMap((r, i) => [r, im[i]]),
+        outputs[init],
+        1e-12,
+      );
     }
     expectNumbers(s4dModes('real', 8).re, outputs.real, 1e-15);
   });

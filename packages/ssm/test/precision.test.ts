@@ -13,15 +13,25 @@ describe('float32 precision of long kernels', () => {
 
   it.each([1000, 4096, 16384, 100_000])('a mode of slow decay keeps its phase over %i samples', async (length) => {
     // Frequencies up to 130 radians a sample: 1e7 radians at the end of the longest.
-    const poles = [[-1e-5, 3], [-2e-5, 130.25], [-1e-6, -0.001], [-1e-5, 7.7]].map((p) => p.map(Math.fround));
+    const poles = [
+      [-1e-5, 3],
+      [-2e-5, 130.25],
+      [-1e-6, -0.001],
+      [-1e-5, 7.7],
+    ].map((p) => p.map(Math.fround));
     const kernel = await evaluate(() => {
-      const part = (i: number): Tensor => tensor(Float32Array.from(poles, (p) => p[i]), { shape: [4, 1], device });
+      const part = (i: number): Tensor =>
+        tensor(
+          Float32Array.from(poles, (p) => p[i]),
+          { shape: [4, 1], device },
+        );
       const one = tensor([[1], [1], [1], [1]], { device });
       return new Vandermonde(new Complex(part(0), part(1)), length).kernel(new Complex(one, one.mul(0)));
     });
     let worst = 0;
     for (let l = 0; l < length; l++) {
-      for (let h = 0; h < 4; h++) worst = Math.max(worst, Math.abs(kernel[l * 4 + h] - Math.exp(poles[h][0] * l) * Math.cos(poles[h][1] * l)));
+      for (let h = 0; h < 4; h++)
+        worst = Math.max(worst, Math.abs(kernel[l * 4 + h] - Math.exp(poles[h][0] * l) * Math.cos(poles[h][1] * l)));
     }
     // What a recurrence in float32 has too: roundings of the frequency, l times over.
     expect(worst).toBeLessThan(1e-6 + length * 6e-7);
@@ -32,7 +42,10 @@ describe('float32 precision of long kernels', () => {
     const layer = new S4D({ dModel: 4, init: 'legs' }, random);
     const x = random.normal([1, 4096, 4]);
     x.realize();
-    const [y, state] = await Promise.all([evaluate(() => layer.forward(x).slice(1, 4090)), evaluate(() => layer.prefill(x.slice(1, 0, 4090))[1].ssm)]);
+    const [y, state] = await Promise.all([
+      evaluate(() => layer.forward(x).slice(1, 4090)),
+      evaluate(() => layer.prefill(x.slice(1, 0, 4090))[1].ssm),
+    ]);
     const stepped = await evaluate(() => {
       let s = { ssm: tensor(Float32Array.from(state), { shape: [1, 4, 32, 2], device }) };
       let out: Tensor | null = null;

@@ -11,7 +11,11 @@ export class CounterRandom {
   private readonly word = new Int32Array(1);
 
   /** `stream` tells apart the uses of one seed (training, validation). */
-  constructor(private readonly seed: number, private readonly stream: number, private readonly row: number) {
+  constructor(
+    private readonly seed: number,
+    private readonly stream: number,
+    private readonly row: number,
+  ) {
     checkInteger('CounterRandom', 'seed', seed, -(2 ** 31), 2 ** 31 - 1);
     checkInteger('CounterRandom', 'stream', stream, 0, 2 ** 31 - 1);
     checkInteger('CounterRandom', 'row', row, 0, 2 ** 32 - 1);

@@ -39,12 +39,16 @@ export class InductionHeads implements TokenTask {
   trainBatch(index: number, batch: number): TokenBatch {
     checkInteger('trainBatch', 'index', index, 0);
     checkInteger('trainBatch', 'batch', batch, 1);
-    return fillBatch(index * batch, batch, batch, this.length, (row, inputs, targets) => this.write(trainStream, row, inputs, targets));
+    return fillBatch(index * batch, batch, batch, this.length, (row, inputs, targets) =>
+      this.write(trainStream, row, inputs, targets),
+    );
   }
 
   validationBatches(batch: number): Iterable<TokenBatch> {
     checkInteger('validationBatches', 'batch', batch, 1);
-    return rowsInBatches(this.validationRows, batch, this.length, (row, inputs, targets) => this.write(validationStream, row, inputs, targets));
+    return rowsInBatches(this.validationRows, batch, this.length, (row, inputs, targets) =>
+      this.write(validationStream, row, inputs, targets),
+    );
   }
 
   private write(stream: number, row: number, inputs: Int32Array, targets: Int32Array): void {

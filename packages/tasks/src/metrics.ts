@@ -48,6 +48,8 @@ export function bitsPerByte(natsPerByte: number): number {
 
 function checkLengths(where: string, predictions: ArrayLike<number>, targets: ArrayLike<number>): void {
   if (predictions.length !== targets.length) {
-    throw new TaskError(`${where}: predictions has ${predictions.length} elements, expected ${targets.length} as targets`);
+    throw new TaskError(
+      `${where}: predictions has ${predictions.length} elements, expected ${targets.length} as targets`,
+    );
   }
 }

@@ -47,12 +47,16 @@ export class SelectiveCopying implements TokenTask {
   trainBatch(index: number, batch: number): TokenBatch {
     checkInteger('trainBatch', 'index', index, 0);
     checkInteger('trainBatch', 'batch', batch, 1);
-    return fillBatch(index * batch, batch, batch, this.length, (row, inputs, targets) => this.write(trainStream, row, inputs, targets));
+    return fillBatch(index * batch, batch, batch, this.length, (row, inputs, targets) =>
+      this.write(trainStream, row, inputs, targets),
+    );
   }
 
   validationBatches(batch: number): Iterable<TokenBatch> {
     checkInteger('validationBatches', 'batch', batch, 1);
-    return rowsInBatches(this.validationRows, batch, this.length, (row, inputs, targets) => this.write(validationStream, row, inputs, targets));
+    return rowsInBatches(this.validationRows, batch, this.length, (row, inputs, targets) =>
+      this.write(validationStream, row, inputs, targets),
+    );
   }
 
   private write(stream: number, row: number, inputs: Int32Array, targets: Int32Array): void {
@@ -76,11 +80,23 @@ export function writeSelectiveCopying(
 ): void {
   const count = tokens.length;
   const contextLength = inputs.length - count;
-  if (positions.length !== count) throw new TaskError(`writeSelectiveCopying: positions has ${positions.length} elements, expected ${count}, one per token`);
-  if (targets.length !== inputs.length) throw new TaskError(`writeSelectiveCopying: targets has ${targets.length} elements, expected ${inputs.length} as inputs`);
+  if (positions.length !== count)
+    throw new TaskError(
+      `writeSelectiveCopying: positions has ${positions.length} elements, expected ${count}, one per token`,
+    );
+  if (targets.length !== inputs.length)
+    throw new TaskError(
+      `writeSelectiveCopying: targets has ${targets.length} elements, expected ${inputs.length} as inputs`,
+    );
   for (let i = 0; i < count; i++) {
     checkInteger('writeSelectiveCopying', `tokens[${i}]`, tokens[i], 1, vocabSize - 2);
-    checkInteger('writeSelectiveCopying', `positions[${i}]`, positions[i], i === 0 ? 0 : positions[i - 1] + 1, contextLength - 1);
+    checkInteger(
+      'writeSelectiveCopying',
+      `positions[${i}]`,
+      positions[i],
+      i === 0 ? 0 : positions[i - 1] + 1,
+      contextLength - 1,
+    );
   }
   inputs.fill(0);
   for (let i = 0; i < count; i++) {

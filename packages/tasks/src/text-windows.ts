@@ -35,9 +35,12 @@ export class TextWindows implements TokenTask {
     this.length = checkInteger('TextWindows', 'length', length, 1, 2 ** 24);
     this.seed = checkInteger('TextWindows', 'seed', seed, -(2 ** 31), 2 ** 31 - 1);
     if (!(validationFraction > 0 && validationFraction < 1)) {
-      throw new TaskError(`TextWindows: validationFraction is ${validationFraction}, expected a number between 0 and 1`);
+      throw new TaskError(
+        `TextWindows: validationFraction is ${validationFraction}, expected a number between 0 and 1`,
+      );
     }
-    if (!(validationBytes >= 2)) throw new TaskError(`TextWindows: validationBytes is ${validationBytes}, expected at least 2`);
+    if (!(validationBytes >= 2))
+      throw new TaskError(`TextWindows: validationBytes is ${validationBytes}, expected at least 2`);
     const split = Math.floor(bytes.length * (1 - validationFraction));
     this.trainPart = bytes.subarray(0, split);
     this.validationPart = bytes.subarray(split, Math.min(bytes.length, split + validationBytes));

@@ -44,7 +44,8 @@ export function* rowsInBatches(
   length: number,
   writeRow: (row: number, inputs: Int32Array, targets: Int32Array) => void,
 ): Generator<TokenBatch> {
-  for (let first = 0; first < count; first += batch) yield fillBatch(first, Math.min(batch, count - first), batch, length, writeRow);
+  for (let first = 0; first < count; first += batch)
+    yield fillBatch(first, Math.min(batch, count - first), batch, length, writeRow);
 }
 
 /** One batch of rows `first` to `first + rows`. */

@@ -9,7 +9,10 @@ describe('induction heads', () => {
       outputs: { target: number; loss_mask: number[] };
     };
     expect(inductionHeadsAnswer(Int32Array.from(inputs.input), inputs.special)).toBe(outputs.target);
-    const { targets } = new InductionHeads({ length: inputs.input.length, vocabSize: inputs.special + 1 }).trainBatch(0, 1);
+    const { targets } = new InductionHeads({ length: inputs.input.length, vocabSize: inputs.special + 1 }).trainBatch(
+      0,
+      1,
+    );
     expect([...targets].map((t) => (t === ignoreIndex ? 0 : 1))).toEqual(outputs.loss_mask);
   });
 
@@ -32,11 +35,15 @@ describe('induction heads', () => {
   test('same seed, same data', () => {
     const task = (): InductionHeads => new InductionHeads({ length: 20, vocabSize: 8, seed: 9 });
     expect(task().trainBatch(4, 3)).toEqual(task().trainBatch(4, 3));
-    expect([...task().validationBatches(100)].map((b) => b.targets.filter((t) => t !== ignoreIndex).length)).toEqual([100, 100, 56]);
+    expect([...task().validationBatches(100)].map((b) => b.targets.filter((t) => t !== ignoreIndex).length)).toEqual([
+      100, 100, 56,
+    ]);
   });
 
   test('arguments are refused by name', () => {
-    expect(() => new InductionHeads({ length: 2, vocabSize: 8 })).toThrow('InductionHeads: length is 2, expected an integer from 3');
+    expect(() => new InductionHeads({ length: 2, vocabSize: 8 })).toThrow(
+      'InductionHeads: length is 2, expected an integer from 3',
+    );
     expect(() => new InductionHeads({ length: 8, vocabSize: 1.5 })).toThrow('vocabSize is 1.5');
   });
 });

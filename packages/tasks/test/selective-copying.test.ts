@@ -57,7 +57,8 @@ describe('selective copying', () => {
     }
     // Five standard deviations around the mean of a binomial count.
     for (const n of atPlace) expect(Math.abs(n - rows / 5)).toBeLessThan(5 * Math.sqrt(rows * 0.2 * 0.8));
-    for (const n of ofToken.subarray(1, 15)) expect(Math.abs(n - (rows * 4) / 14)).toBeLessThan(5 * Math.sqrt(((rows * 4) / 14) * (13 / 14)));
+    for (const n of ofToken.subarray(1, 15))
+      expect(Math.abs(n - (rows * 4) / 14)).toBeLessThan(5 * Math.sqrt(((rows * 4) / 14) * (13 / 14)));
   });
 
   test('data depends on the seed and the number alone, and validation is other data', () => {
@@ -66,7 +67,9 @@ describe('selective copying', () => {
     a.trainBatch(0, 8);
     expect(a.trainBatch(7, 8)).toEqual(b.trainBatch(7, 8));
     expect(a.trainBatch(7, 8).inputs).not.toEqual(a.trainBatch(8, 8).inputs);
-    expect(a.trainBatch(7, 8).inputs).not.toEqual(new SelectiveCopying({ ...options, seed: 6 }).trainBatch(7, 8).inputs);
+    expect(a.trainBatch(7, 8).inputs).not.toEqual(
+      new SelectiveCopying({ ...options, seed: 6 }).trainBatch(7, 8).inputs,
+    );
     const [held] = a.validationBatches(8);
     expect(held.inputs).not.toEqual(a.trainBatch(0, 8).inputs);
     expect([...a.validationBatches(8)]).toEqual([...b.validationBatches(8)]);
@@ -81,7 +84,9 @@ describe('selective copying', () => {
   });
 
   test('arguments are refused by name', () => {
-    expect(() => new SelectiveCopying({ ...options, dataTokens: 21 })).toThrow('SelectiveCopying: dataTokens is 21, expected an integer from 1 to 20');
+    expect(() => new SelectiveCopying({ ...options, dataTokens: 21 })).toThrow(
+      'SelectiveCopying: dataTokens is 21, expected an integer from 1 to 20',
+    );
     expect(() => new SelectiveCopying({ ...options, vocabSize: 2 })).toThrow(TaskError);
     expect(() => new SelectiveCopying({ ...options, seed: 2 ** 40 })).toThrow('seed is 1099511627776');
     expect(() => new SelectiveCopying(options).trainBatch(-1, 4)).toThrow('trainBatch: index is -1');

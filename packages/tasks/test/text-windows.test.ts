@@ -1,5 +1,14 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { BigramModel, bitsPerByte, gzipBitsPerByte, ignoreIndex, primedGzipBitsPerByte, sequenceAccuracy, TextWindows, tokenAccuracy } from '@mamba-ts/tasks';
+import {
+  BigramModel,
+  bitsPerByte,
+  gzipBitsPerByte,
+  ignoreIndex,
+  primedGzipBitsPerByte,
+  sequenceAccuracy,
+  TextWindows,
+  tokenAccuracy,
+} from '@mamba-ts/tasks';
 import { describe, expect, test } from 'vitest';
 
 const text = new TextEncoder().encode('the quick brown fox jumps over the lazy dog. '.repeat(40));
@@ -46,8 +55,12 @@ describe('text windows', () => {
   });
 
   test('arguments are refused by name', () => {
-    expect(() => new TextWindows({ bytes: text.subarray(0, 10), length: 16 })).toThrow('TextWindows: bytes has 10 elements');
-    expect(() => new TextWindows({ bytes: text, length: 16, validationFraction: 1 })).toThrow('validationFraction is 1');
+    expect(() => new TextWindows({ bytes: text.subarray(0, 10), length: 16 })).toThrow(
+      'TextWindows: bytes has 10 elements',
+    );
+    expect(() => new TextWindows({ bytes: text, length: 16, validationFraction: 1 })).toThrow(
+      'validationFraction is 1',
+    );
     expect(() => new TextWindows({ bytes: text, length: 16, validationBytes: 1 })).toThrow('validationBytes is 1');
   });
 });

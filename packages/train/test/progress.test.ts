@@ -1,13 +1,27 @@
-import { formatCount, formatDuration, formatLoss, formatRate, JsonlLog, ProgressLine, type TrainingProgress } from '@mamba-ts/train';
+import {
+  formatCount,
+  formatDuration,
+  formatLoss,
+  formatRate,
+  JsonlLog,
+  ProgressLine,
+  type TrainingProgress,
+} from '@mamba-ts/train';
 import { describe, expect, test } from 'vitest';
 
 function progress(step: number, more: Partial<TrainingProgress> = {}): TrainingProgress {
   return { step, steps: 1000, loss: 2.34567, gradientNorm: 1, tokensPerSecond: 12_345, secondsLeft: 75, ...more };
 }
 
-function recorder(isTTY: boolean, columns?: number): { written: string[]; stream: { write(text: string): void; isTTY: boolean; columns?: number } } {
+function recorder(
+  isTTY: boolean,
+  columns?: number,
+): { written: string[]; stream: { write(text: string): void; isTTY: boolean; columns?: number } } {
   const written: string[] = [];
-  return { written, stream: { write: (text) => void written.push(text), isTTY, ...(columns === undefined ? {} : { columns }) } };
+  return {
+    written,
+    stream: { write: (text) => void written.push(text), isTTY, ...(columns === undefined ? {} : { columns }) },
+  };
 }
 
 describe('progress line', () => {
@@ -56,10 +70,18 @@ describe('progress line', () => {
 });
 
 test('numbers as people read them', () => {
-  expect([0.4, 59.4, 60, 3599, 3600, 7500, NaN].map(formatDuration)).toEqual(['0 s', '59 s', '1 min 0 s', '59 min 59 s', '1 h 0 min', '2 h 5 min', '…']);
+  expect([0.4, 59.4, 60, 3599, 3600, 7500, NaN].map(formatDuration)).toEqual([
+    '0 s',
+    '59 s',
+    '1 min 0 s',
+    '59 min 59 s',
+    '1 h 0 min',
+    '2 h 5 min',
+    '…',
+  ]);
   expect([7, 950.4, 12_345, 1_254_321, NaN].map(formatRate)).toEqual(['7', '950', '12,300', '1,250,000', '…']);
   expect([0, 999, 1000, 16_384, 1_000_000].map(formatCount)).toEqual(['0', '999', '1,000', '16,384', '1,000,000']);
-  expect([2.71828, 0.1, 0.0123, 0.00012, NaN].map(formatLoss)).toEqual(['2.718', '0.100', '0.0123', '0.00012', 'NaN']);
+  expect([2.34567, 0.1, 0.0123, 0.00012, NaN].map(formatLoss)).toEqual(['2.346', '0.100', '0.0123', '0.00012', 'NaN']);
 });
 
 test('the log is one JSON object a line', () => {

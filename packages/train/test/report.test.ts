@@ -22,13 +22,36 @@ const document: ReportDocument = {
           xLabel: 'step',
           yLabel: 'nats',
           series: [
-            { label: 'a<b', points: [[1, 3], [2, 2], [3, NaN], [4, 1]], color: 0 },
+            {
+              label: 'a<b',
+              points: [
+                [1, 3],
+                [2, 2],
+                [3, NaN],
+                [4, 1],
+              ],
+              color: 0,
+            },
             { label: 'empty', points: [], color: 1 },
           ],
           marks: [{ value: 2.5, label: 'chance' }],
         },
-        { kind: 'bars', title: 'accuracy', bars: [{ label: 'x', value: 0.5, shown: '50 %', color: 2 }], maximum: 1, marks: [{ value: 0.1, label: 'chance' }] },
-        { kind: 'table', columns: [{ label: 'row' }, { label: 'n', align: 'right' }], rows: [['a', '1'], ['b', '2']], strong: [1] },
+        {
+          kind: 'bars',
+          title: 'accuracy',
+          bars: [{ label: 'x', value: 0.5, shown: '50 %', color: 2 }],
+          maximum: 1,
+          marks: [{ value: 0.1, label: 'chance' }],
+        },
+        {
+          kind: 'table',
+          columns: [{ label: 'row' }, { label: 'n', align: 'right' }],
+          rows: [
+            ['a', '1'],
+            ['b', '2'],
+          ],
+          strong: [1],
+        },
         { kind: 'sample', prompt: 'ROMEO:', text: '</p><script>alert(1)</script>\u0000' },
         { kind: 'facts', facts: [['cpu', 'x & y']] },
         { kind: 'details', summary: 'config', text: '{"a": 1}' },
@@ -64,7 +87,13 @@ describe('report', () => {
 
   test('written as two files, the JSON with curves on one line', () => {
     const folder = mkdtempSync(join(tmpdir(), 'mamba-report-'));
-    const data = { loss: [3, 2.5, null, 1e-7], names: ['a', 'b'], text: '[1,   2]', nested: [[1], [], {}, [{ a: [null] }]], 'a"b': true };
+    const data = {
+      loss: [3, 2.5, null, 1e-7],
+      names: ['a', 'b'],
+      text: '[1,   2]',
+      nested: [[1], [], {}, [{ a: [null] }]],
+      'a"b': true,
+    };
     const { html, json } = writeReport(join(folder, 'deep', 'er'), document, data);
     expect(readFileSync(html, 'utf8')).toBe(renderReport(document));
     expect(JSON.parse(readFileSync(json, 'utf8'))).toEqual(data);
@@ -73,7 +102,9 @@ describe('report', () => {
   });
 
   test('text is escaped for elements and attributes', () => {
-    expect(escapeHtml('<a href="x" title=\'y\'>&</a>')).toBe('&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;&lt;/a&gt;');
+    expect(escapeHtml('<a href="x" title=\'y\'>&</a>')).toBe(
+      '&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;&lt;/a&gt;',
+    );
     expect(escapeHtml('line\nend\u0007')).toBe('line\nend\ufffd');
   });
 

@@ -20,7 +20,12 @@ function accuracyFinding({ rows, solvedAt, chance }: Omit<PartReport, 'finding'>
     const accuracies = own.map((r) => (r.state === 'finished' ? (r.validation?.accuracy ?? 0) : 0));
     const shown = own.map((r, i) => (r.state === 'finished' ? percent(accuracies[i]) : 'diverged'));
     const solved = accuracies.filter((a) => a >= threshold).length;
-    const verdict = solved === own.length ? 'solves the task' : solved === 0 ? 'does not solve the task' : 'solves the task in some rows';
+    const verdict =
+      solved === own.length
+        ? 'solves the task'
+        : solved === 0
+          ? 'does not solve the task'
+          : 'solves the task in some rows';
     return `${layer} ${verdict} (${shown.join(', ')}).`;
   });
   if (chance !== null) sentences.push(`Guessing gives ${percent(chance)}.`);
@@ -28,7 +33,9 @@ function accuracyFinding({ rows, solvedAt, chance }: Omit<PartReport, 'finding'>
 }
 
 function textFinding({ rows, baselines }: Omit<PartReport, 'finding'>): string {
-  const scored = rows.filter((r) => r.bitsPerByte !== null).toSorted((a, b) => (a.bitsPerByte as number) - (b.bitsPerByte as number));
+  const scored = rows
+    .filter((r) => r.bitsPerByte !== null)
+    .toSorted((a, b) => (a.bitsPerByte as number) - (b.bitsPerByte as number));
   if (scored.length === 0) return 'No row has a validation loss.';
   const [best] = scored;
   const others = baselines.map((b) => `${b.name} ${b.bitsPerByte.toFixed(2)}`).join(', ');

@@ -1,4 +1,12 @@
-import { type ChartSeries, formatCount, formatDuration, formatLoss, type ReportBlock, type ReportDocument, type ReportSection } from '@mamba-ts/train';
+import {
+  type ChartSeries,
+  formatCount,
+  formatDuration,
+  formatLoss,
+  type ReportBlock,
+  type ReportDocument,
+  type ReportSection,
+} from '@mamba-ts/train';
 import { stateText } from '../run/study';
 import { percent } from './finding';
 import type { PartReport, RowReport, StudyReport } from './study-report';
@@ -11,8 +19,14 @@ export function reportPage(report: StudyReport): ReportDocument {
   const threads = device.threads === null ? '' : `, ${device.threads} ${device.threads === 1 ? 'thread' : 'threads'}`;
   return {
     title: report.title,
-    lead: report.lead ?? `${formatCount(rows.length)} models that differ in one part each, on the same data with the same number of steps.`,
-    ...(finished ? {} : { warning: `This study was interrupted: ${done} of its ${rows.length} runs are complete. What follows is what was done until then.` }),
+    lead:
+      report.lead ??
+      `${formatCount(rows.length)} models that differ in one part each, on the same data with the same number of steps.`,
+    ...(finished
+      ? {}
+      : {
+          warning: `This study was interrupted: ${done} of its ${rows.length} runs are complete. What follows is what was done until then.`,
+        }),
     facts: [
       ['seed', String(seed)],
       ['device', `${device.name}${threads}`],
@@ -27,11 +41,22 @@ export function reportPage(report: StudyReport): ReportDocument {
           {
             kind: 'facts',
             facts: [
-              ['Seed', `${seed}: data, initial values and samples follow from it; the same seed gives the same numbers`],
-              ['Device', `${device.name}${threads}; at most ${(device.peakBytes / 2 ** 20).toFixed(1)} MiB of tensors at a time`],
+              [
+                'Seed',
+                `${seed}: data, initial values and samples follow from it; the same seed gives the same numbers`,
+              ],
+              [
+                'Device',
+                `${device.name}${threads}; at most ${(device.peakBytes / 2 ** 20).toFixed(1)} MiB of tensors at a time`,
+              ],
               ['Machine', `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}`],
               ['Runtime', machine.runtime],
-              ['Packages', Object.entries(report.versions).map(([name, version]) => `${name} ${version}`).join(', ')],
+              [
+                'Packages',
+                Object.entries(report.versions)
+                  .map(([name, version]) => `${name} ${version}`)
+                  .join(', '),
+              ],
             ],
           },
           ...rows.map(rowDetails),
@@ -43,9 +68,13 @@ export function reportPage(report: StudyReport): ReportDocument {
 
 function partSection(part: PartReport): ReportSection {
   const blocks: ReportBlock[] = [];
-  if (part.finding !== null) blocks.push({ kind: 'finding', tone: succeeded(part) ? 'good' : 'plain', text: part.finding });
+  if (part.finding !== null)
+    blocks.push({ kind: 'finding', tone: succeeded(part) ? 'good' : 'plain', text: part.finding });
   if (part.why !== null) blocks.push({ kind: 'text', text: part.why });
-  const scales: [string, string][] = [['Task', part.task.description], ['Here', part.scale]];
+  const scales: [string, string][] = [
+    ['Task', part.task.description],
+    ['Here', part.scale],
+  ];
   if (part.paperScale !== null) scales.push(['The paper', part.paperScale]);
   blocks.push({ kind: 'facts', facts: scales });
   const ran = part.rows.filter((r) => r.stepsDone > 0);
@@ -61,7 +90,8 @@ function partSection(part: PartReport): ReportSection {
 
 /** Whether any row solved the task, or beat every baseline. */
 function succeeded({ rows, baselines, solvedAt, task }: PartReport): boolean {
-  if (task.kind !== 'text') return rows.some((r) => r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (solvedAt ?? 0.95));
+  if (task.kind !== 'text')
+    return rows.some((r) => r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (solvedAt ?? 0.95));
   return rows.some((r) => r.bitsPerByte !== null && baselines.every((b) => (r.bitsPerByte as number) < b.bitsPerByte));
 }
 
@@ -84,7 +114,12 @@ function accuracyBlocks(part: PartReport, ran: readonly RowReport[]): ReportBloc
       title: 'Accuracy on data not trained on',
       maximum: 100,
       marks,
-      bars: scored.map((r) => ({ label: r.name, value: (r.validation?.accuracy ?? 0) * 100, shown: percent(r.validation?.accuracy ?? 0), ...look(part, r) })),
+      bars: scored.map((r) => ({
+        label: r.name,
+        value: (r.validation?.accuracy ?? 0) * 100,
+        shown: percent(r.validation?.accuracy ?? 0),
+        ...look(part, r),
+      })),
       note: `Share of the ${formatCount(scored[0].validation?.scored ?? 0)} scored tokens that are right.`,
     });
   }
@@ -110,7 +145,9 @@ function accuracyBlocks(part: PartReport, ran: readonly RowReport[]): ReportBloc
       r.tokensPerSecond === null ? '–' : formatCount(r.tokensPerSecond),
       formatDuration(r.seconds),
     ]),
-    strong: part.rows.flatMap((r, i) => (r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (part.solvedAt ?? 0.95) ? [i] : [])),
+    strong: part.rows.flatMap((r, i) =>
+      r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (part.solvedAt ?? 0.95) ? [i] : [],
+    ),
     note: `Bold: solved, an accuracy of at least ${percent(part.solvedAt ?? 0.95)}.`,
   });
   if (scored.length > 0) {
@@ -119,7 +156,15 @@ function accuracyBlocks(part: PartReport, ran: readonly RowReport[]): ReportBloc
       points: r.history.validations.map((v) => [v.step, v.accuracy * 100] as const),
       ...look(part, r),
     }));
-    blocks.push({ kind: 'lines', title: 'Accuracy while training', xLabel: 'step', yLabel: 'accuracy, %', yRange: [0, 100], series, marks });
+    blocks.push({
+      kind: 'lines',
+      title: 'Accuracy while training',
+      xLabel: 'step',
+      yLabel: 'accuracy, %',
+      yRange: [0, 100],
+      series,
+      marks,
+    });
   }
   blocks.push(lossChart(part, ran, 'Training loss', 'nats per scored token', 1));
   return blocks;
@@ -130,7 +175,12 @@ function textBlocks(part: PartReport, ran: readonly RowReport[]): ReportBlock[] 
   const models = ran.filter((r) => r.bitsPerByte !== null);
   const bars = [
     ...part.baselines.map((b) => ({ label: b.name, value: b.bitsPerByte, shown: b.bitsPerByte.toFixed(2), color: 5 })),
-    ...models.map((r) => ({ label: r.name, value: r.bitsPerByte as number, shown: (r.bitsPerByte as number).toFixed(2), color: 1 + look(part, r).color })),
+    ...models.map((r) => ({
+      label: r.name,
+      value: r.bitsPerByte as number,
+      shown: (r.bitsPerByte as number).toFixed(2),
+      color: 1 + look(part, r).color,
+    })),
   ];
   if (bars.length > 0) {
     const note = `Fewer is better. ${part.baselines.map((b) => `${b.name}: ${b.note}`).join('; ')}.`;
@@ -157,23 +207,47 @@ function textBlocks(part: PartReport, ran: readonly RowReport[]): ReportBlock[] 
       formatDuration(r.seconds),
     ]),
   });
-  const marks = part.baselines.filter((b) => b.name !== 'gzip, primed').map((b) => ({ value: b.bitsPerByte, label: b.name }));
+  const marks = part.baselines
+    .filter((b) => b.name !== 'gzip, primed')
+    .map((b) => ({ value: b.bitsPerByte, label: b.name }));
   blocks.push({ ...lossChart(part, ran, 'Loss while training', 'bits per byte', 1 / Math.LN2), marks });
   return blocks;
 }
 
 /** Training loss step by step, and validation where it was measured. */
-function lossChart(part: PartReport, ran: readonly RowReport[], title: string, yLabel: string, factor: number): Extract<ReportBlock, { kind: 'lines' }> {
+function lossChart(
+  part: PartReport,
+  ran: readonly RowReport[],
+  title: string,
+  yLabel: string,
+  factor: number,
+): Extract<ReportBlock, { kind: 'lines' }> {
   const isText = part.task.kind === 'text';
   const series = ran.flatMap((r): ChartSeries[] => {
     const { color, dash } = look(part, r);
     const training = { label: isText ? 'training' : r.name, color: isText ? color + 1 : color, dash };
-    const curve = { ...training, points: r.history.step.map((s, i) => [s, r.history.loss[i] * factor] as const), smooth: Math.max(5, Math.ceil(r.history.step.length / 60)) };
+    const curve = {
+      ...training,
+      points: r.history.step.map((s, i) => [s, r.history.loss[i] * factor] as const),
+      smooth: Math.max(5, Math.ceil(r.history.step.length / 60)),
+    };
     if (!isText) return [curve];
-    const validation = { label: 'validation', color: color + 2, dash: 0, points: r.history.validations.map((v) => [v.step, v.loss * factor] as const) };
+    const validation = {
+      label: 'validation',
+      color: color + 2,
+      dash: 0,
+      points: r.history.validations.map((v) => [v.step, v.loss * factor] as const),
+    };
     return ran.length === 1 ? [curve, validation] : [{ ...curve, label: r.name }];
   });
-  return { kind: 'lines', title, xLabel: 'step', yLabel, series, note: 'Lines are means over neighbouring steps; the band behind is their range.' };
+  return {
+    kind: 'lines',
+    title,
+    xLabel: 'step',
+    yLabel,
+    series,
+    note: 'Lines are means over neighbouring steps; the band behind is their range.',
+  };
 }
 
 function stepsCell(row: RowReport): string {
@@ -182,5 +256,9 @@ function stepsCell(row: RowReport): string {
 
 function rowDetails(row: RowReport): ReportBlock {
   const { model, training } = row;
-  return { kind: 'details', summary: `Configuration of ${row.name} (${stateText(row)})`, text: JSON.stringify({ model, training }, null, 2) };
+  return {
+    kind: 'details',
+    summary: `Configuration of ${row.name} (${stateText(row)})`,
+    text: JSON.stringify({ model, training }, null, 2),
+  };
 }

@@ -15,7 +15,11 @@ export function scaleOf(task: TaskConfig, { model, training }: ResolvedRow): str
 function taskSizes(task: TaskConfig): string[] {
   switch (task.kind) {
     case 'selective-copying':
-      return [`context ${formatCount(task.contextLength)}`, `${task.dataTokens} data tokens`, `vocabulary ${task.vocabSize}`];
+      return [
+        `context ${formatCount(task.contextLength)}`,
+        `${task.dataTokens} data tokens`,
+        `vocabulary ${task.vocabSize}`,
+      ];
     case 'induction-heads':
       return [`length ${formatCount(task.length)}`, `vocabulary ${task.vocabSize}`];
     case 'text':

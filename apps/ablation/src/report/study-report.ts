@@ -43,7 +43,11 @@ export interface PartReport {
   /** Sizes of task, models and training, in words; of models and training those of the first row. */
   readonly scale: string;
   readonly paperScale: string | null;
-  readonly task: TaskConfig & { readonly description: string; readonly tokensPerRow: number; readonly scoredPerRow: number };
+  readonly task: TaskConfig & {
+    readonly description: string;
+    readonly tokensPerRow: number;
+    readonly scoredPerRow: number;
+  };
   readonly solvedAt: number | null;
   /** Accuracy of guessing; null for text. */
   readonly chance: number | null;

@@ -25,7 +25,16 @@ export interface RowRun {
 const validationBatch = 32;
 
 /** Trains one model. A loss that stops being a number ends the row, not the study. */
-export async function trainRow({ row, task, device, seed, signal, onProgress, onTrained, onMemory }: RowRun): Promise<RowReport> {
+export async function trainRow({
+  row,
+  task,
+  device,
+  seed,
+  signal,
+  onProgress,
+  onTrained,
+  onMemory,
+}: RowRun): Promise<RowReport> {
   const { steps, batch, learningRate, weightDecay, beta2, clipNorm, validations } = row.training;
   const random = new RandomGenerator(seed, device);
   const model = new LanguageModel(row.model, random);
@@ -33,7 +42,19 @@ export async function trainRow({ row, task, device, seed, signal, onProgress, on
   const optimizer = new AdamW(model.parameters(), { learningRate, weightDecay, beta2 });
   const validateEvery = Math.max(1, Math.floor(steps / validations));
   const schedule = scheduleOf(row.training);
-  const loop = new Trainer({ model, task, optimizer, schedule, steps, batch, clipNorm, validateEvery, validationBatch, onProgress, signal });
+  const loop = new Trainer({
+    model,
+    task,
+    optimizer,
+    schedule,
+    steps,
+    batch,
+    clipNorm,
+    validateEvery,
+    validationBatch,
+    onProgress,
+    signal,
+  });
   try {
     const error = await loop.run().then(
       () => null,

@@ -26,7 +26,13 @@ export async function streamSample({ model, config, seed, signal, write }: Sampl
     text += piece;
     write(piece);
   };
-  for await (const { token } of generate(model, tokenizer.encode(prompt), { maxNewTokens: bytes, temperature, topK, topP, seed })) {
+  for await (const { token } of generate(model, tokenizer.encode(prompt), {
+    maxNewTokens: bytes,
+    temperature,
+    topK,
+    topP,
+    seed,
+  })) {
     // The first byte's time is the prompt's, and the second plans the step.
     if (++count === 2) started = performance.now();
     show(decoder.push(token));

@@ -54,7 +54,10 @@ export class StudyRunner {
       screen.paragraph(`Task: ${task.description}.`, '  ');
       screen.line(`  Here       ${scale}`);
       if (part.paperScale !== undefined) screen.line(`  The paper  ${part.paperScale}`);
-      for (const b of baselines) screen.line(`  Baseline ${b.name.padEnd(13)} ${b.bitsPerByte.toFixed(3)} bits per byte ${screen.dim(`(${b.note})`)}`);
+      for (const b of baselines)
+        screen.line(
+          `  Baseline ${b.name.padEnd(13)} ${b.bitsPerByte.toFixed(3)} bits per byte ${screen.dim(`(${b.note})`)}`,
+        );
       screen.line();
     }
     for (const row of rows) reports.push(signal.aborted ? emptyRow(row) : await this.runRow(row, { part, task, rows }));
@@ -107,10 +110,19 @@ export class StudyRunner {
         if (!part.sample) return null;
         const { prompt, bytes } = part.sample;
         screen.line();
-        screen.paragraph(`What it writes, ${formatCount(bytes)} bytes after ${JSON.stringify(prompt)}, one recurrent step a byte:`, '  ');
+        screen.paragraph(
+          `What it writes, ${formatCount(bytes)} bytes after ${JSON.stringify(prompt)}, one recurrent step a byte:`,
+          '  ',
+        );
         screen.line();
         screen.stream.write(`    ${screen.dim(indented(prompt))}`);
-        const sample = await streamSample({ model, config: part.sample, seed, signal, write: (text) => screen.stream.write(indented(text)) });
+        const sample = await streamSample({
+          model,
+          config: part.sample,
+          seed,
+          signal,
+          write: (text) => screen.stream.write(indented(text)),
+        });
         screen.line();
         screen.line();
         screen.line(`  ${screen.dim(`${formatCount(sample.bytesPerSecond)} bytes/s, constant memory`)}`);
@@ -118,7 +130,13 @@ export class StudyRunner {
       },
     });
     if (!shown) show(report);
-    log.event('row end', { row: row.name, state: report.state, stepsDone: report.stepsDone, validation: report.validation, seconds: report.seconds });
+    log.event('row end', {
+      row: row.name,
+      state: report.state,
+      stepsDone: report.stepsDone,
+      validation: report.validation,
+      seconds: report.seconds,
+    });
     return report;
   }
 
@@ -127,16 +145,38 @@ export class StudyRunner {
     const steps = (r: RowReport): string => (r.state === 'finished' ? '' : `  (${stateText(r)})`);
     screen.line();
     if (task.kind === 'text') {
-      const models = rows.map((r) => [r.name, formatCount(r.parameters), r.bitsPerByte === null ? '–' : `${r.bitsPerByte.toFixed(3)}${steps(r)}`]);
-      screen.table(['model', 'parameters', 'bits per byte'], [...baselines.map((b) => [b.name, '', b.bitsPerByte.toFixed(3)]), ...models], [1, 2]);
+      const models = rows.map((r) => [
+        r.name,
+        formatCount(r.parameters),
+        r.bitsPerByte === null ? '–' : `${r.bitsPerByte.toFixed(3)}${steps(r)}`,
+      ]);
+      screen.table(
+        ['model', 'parameters', 'bits per byte'],
+        [...baselines.map((b) => [b.name, '', b.bitsPerByte.toFixed(3)]), ...models],
+        [1, 2],
+      );
     } else {
       const hasPaper = rows.some((r) => r.paper !== null);
-      const heading = ['block + layer', 'parameters', 'accuracy', 'loss', ...(hasPaper ? ['paper, at its scale'] : []), ''];
+      const heading = [
+        'block + layer',
+        'parameters',
+        'accuracy',
+        'loss',
+        ...(hasPaper ? ['paper, at its scale'] : []),
+        '',
+      ];
       const cells = rows.map((r) => {
         const { validation: v } = r;
         const solved = v !== null && v.accuracy >= (solvedAt ?? 0.95) && r.state === 'finished';
         const paper = hasPaper ? [r.paper ?? '–'] : [];
-        return [r.name, formatCount(r.parameters), v ? percent(v.accuracy) : '–', v ? formatLoss(v.loss) : '–', ...paper, solved ? '✓ solved' : steps(r).trim()];
+        return [
+          r.name,
+          formatCount(r.parameters),
+          v ? percent(v.accuracy) : '–',
+          v ? formatLoss(v.loss) : '–',
+          ...paper,
+          solved ? '✓ solved' : steps(r).trim(),
+        ];
       });
       screen.table(heading, cells, hasPaper ? [1, 2, 3, 4] : [1, 2, 3]);
       if (chance !== null) screen.line(screen.dim(`  guessing: ${percent(chance)}`));

@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BigramModel, gzipBitsPerByte, InductionHeads, primedGzipBitsPerByte, SelectiveCopying, TaskError, TextWindows, type TokenTask } from '@mamba-ts/tasks';
+import {
+  BigramModel,
+  gzipBitsPerByte,
+  InductionHeads,
+  primedGzipBitsPerByte,
+  SelectiveCopying,
+  TaskError,
+  TextWindows,
+  type TokenTask,
+} from '@mamba-ts/tasks';
 import { UsageError } from '../errors';
 import type { TaskConfig } from '../study/study';
 
@@ -44,7 +53,11 @@ export interface Baseline {
 /** What no training costs: the held-out text by simpler means, over the bytes that the models are scored on. */
 export function textBaselines({ trainPart, validationPart }: TextWindows): Baseline[] {
   return [
-    { name: 'bigram', bitsPerByte: new BigramModel(trainPart).bitsPerByte(validationPart), note: 'each byte from the one before, counted in the training part' },
+    {
+      name: 'bigram',
+      bitsPerByte: new BigramModel(trainPart).bitsPerByte(validationPart),
+      note: 'each byte from the one before, counted in the training part',
+    },
     { name: 'gzip', bitsPerByte: gzipBitsPerByte(validationPart), note: 'gzip -9 of the held-out part alone' },
     {
       name: 'gzip, primed',

@@ -22,14 +22,25 @@ export function checkSeed(path: string, value: unknown): void {
 }
 
 function checkPart(path: string, value: unknown): void {
-  const part = objectAt(path, value, ['title', 'why', 'paperScale', 'task', 'model', 'training', 'rows', 'solvedAt', 'sample']);
+  const part = objectAt(path, value, [
+    'title',
+    'why',
+    'paperScale',
+    'task',
+    'model',
+    'training',
+    'rows',
+    'solvedAt',
+    'sample',
+  ]);
   textAt(`${path}.title`, part.title);
   for (const key of ['why', 'paperScale']) optional(path, part, key, textAt);
   const kind = checkTask(`${path}.task`, part.task);
   checkModel(`${path}.model`, part.model, true);
   checkTraining(`${path}.training`, part.training, true);
   optional(path, part, 'solvedAt', (at, v) => numberAt(at, v, 0, 1, true));
-  if (part.sample !== undefined && kind !== 'text') throw new UsageError(`${path}.sample is for text tasks, but the task is ${kind}`);
+  if (part.sample !== undefined && kind !== 'text')
+    throw new UsageError(`${path}.sample is for text tasks, but the task is ${kind}`);
   optional(path, part, 'sample', checkSample);
   listAt(`${path}.rows`, part.rows).forEach((row, i) => checkRow(`${path}.rows[${i}]`, row));
 }
@@ -57,7 +68,8 @@ const tasks: Readonly<Record<string, readonly string[]>> = {
 
 function checkTask(path: string, value: unknown): string {
   const kind = typeof value === 'object' && value !== null ? (value as { kind?: unknown }).kind : undefined;
-  if (typeof kind !== 'string' || !Object.hasOwn(tasks, kind)) refuse(`${path}.kind`, kind, `one of ${Object.keys(tasks).join(', ')}`);
+  if (typeof kind !== 'string' || !Object.hasOwn(tasks, kind))
+    refuse(`${path}.kind`, kind, `one of ${Object.keys(tasks).join(', ')}`);
   const task = objectAt(path, value, tasks[kind]);
   optional(path, task, 'validationRows', (at, v) => integerAt(at, v, 1));
   if (kind === 'selective-copying') {
@@ -77,19 +89,39 @@ function checkTask(path: string, value: unknown): string {
 }
 
 function checkModel(path: string, value: unknown, whole: boolean): void {
-  const model = objectAt(path, value, ['dModel', 'nLayer', 'norm', 'normEpsilon', 'tieEmbeddings', 'padVocabSizeMultiple']);
-  for (const key of ['dModel', 'nLayer']) if (whole || model[key] !== undefined) integerAt(`${path}.${key}`, model[key], 1);
+  const model = objectAt(path, value, [
+    'dModel',
+    'nLayer',
+    'norm',
+    'normEpsilon',
+    'tieEmbeddings',
+    'padVocabSizeMultiple',
+  ]);
+  for (const key of ['dModel', 'nLayer'])
+    if (whole || model[key] !== undefined) integerAt(`${path}.${key}`, model[key], 1);
   optional(path, model, 'norm', (at, v) => choiceAt(at, v, ['rms', 'layer']));
   optional(path, model, 'normEpsilon', (at, v) => numberAt(at, v, 0, 1));
   optional(path, model, 'padVocabSizeMultiple', (at, v) => integerAt(at, v, 1));
   const { tieEmbeddings } = model;
-  if (tieEmbeddings !== undefined && typeof tieEmbeddings !== 'boolean') refuse(`${path}.tieEmbeddings`, tieEmbeddings, 'true or false');
+  if (tieEmbeddings !== undefined && typeof tieEmbeddings !== 'boolean')
+    refuse(`${path}.tieEmbeddings`, tieEmbeddings, 'true or false');
 }
 
 function checkTraining(path: string, value: unknown, whole: boolean): void {
-  const keys = ['steps', 'batch', 'learningRate', 'warmup', 'schedule', 'weightDecay', 'beta2', 'clipNorm', 'validations'];
+  const keys = [
+    'steps',
+    'batch',
+    'learningRate',
+    'warmup',
+    'schedule',
+    'weightDecay',
+    'beta2',
+    'clipNorm',
+    'validations',
+  ];
   const training = objectAt(path, value, keys);
-  for (const key of ['steps', 'batch']) if (whole || training[key] !== undefined) integerAt(`${path}.${key}`, training[key], 1);
+  for (const key of ['steps', 'batch'])
+    if (whole || training[key] !== undefined) integerAt(`${path}.${key}`, training[key], 1);
   if (whole || training.learningRate !== undefined) numberAt(`${path}.learningRate`, training.learningRate, 0, 10);
   optional(path, training, 'warmup', (at, v) => integerAt(at, v, 0));
   optional(path, training, 'schedule', (at, v) => choiceAt(at, v, ['constant', 'linear', 'cosine']));

@@ -10,12 +10,17 @@ export function show(value: unknown): string {
 }
 
 export function refuse(path: string, value: unknown, expected: string): never {
-  throw new UsageError(value === undefined ? `${path} is missing, expected ${expected}` : `${path} is ${show(value)}, expected ${expected}`);
+  throw new UsageError(
+    value === undefined
+      ? `${path} is missing, expected ${expected}`
+      : `${path} is ${show(value)}, expected ${expected}`,
+  );
 }
 
 /** An object whose keys are all known: a misspelt setting would silently do nothing. */
 export function objectAt(path: string, value: unknown, known: readonly string[]): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(path, value, `an object with ${known.join(', ')}`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    refuse(path, value, `an object with ${known.join(', ')}`);
   for (const key of Object.keys(value)) {
     if (!known.includes(key)) throw new UsageError(`${path}.${key} is no setting, expected one of ${known.join(', ')}`);
   }
@@ -48,6 +53,11 @@ export function listAt(path: string, value: unknown): readonly unknown[] {
 }
 
 /** Runs a check where a value is given. */
-export function optional(path: string, fields: Fields, key: string, check: (path: string, value: unknown) => void): void {
+export function optional(
+  path: string,
+  fields: Fields,
+  key: string,
+  check: (path: string, value: unknown) => void,
+): void {
   if (fields[key] !== undefined) check(`${path}.${key}`, fields[key]);
 }

@@ -23,8 +23,12 @@ export async function loadStudy(file: string): Promise<{ study: Study; folder: s
   let value: unknown;
   try {
     if (extension === '.json') value = JSON.parse(readFileSync(file, 'utf8'));
-    else if (modules.includes(extension)) value = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
-    else throw new UsageError(`--config: ${file} ends in ${extension || 'nothing'}, expected .json or one of ${modules.join(', ')}`);
+    else if (modules.includes(extension))
+      value = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+    else
+      throw new UsageError(
+        `--config: ${file} ends in ${extension || 'nothing'}, expected .json or one of ${modules.join(', ')}`,
+      );
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new UsageError(`--config: ${file} could not be read: ${(error as Error).message}`, { cause: error });

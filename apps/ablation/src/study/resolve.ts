@@ -38,10 +38,13 @@ export interface ResolveOptions {
 export function resolveStudy(study: Study, { folder, seed, steps }: ResolveOptions): ResolvedPart[] {
   return study.parts.map((part, p) => {
     const task = makeTask(part.task, folder, seed);
-    const rows = part.rows.map((row, r) => resolveRow(`study.parts[${p}].rows[${r}]`, part, row, task.vocabSize, steps));
+    const rows = part.rows.map((row, r) =>
+      resolveRow(`study.parts[${p}].rows[${r}]`, part, row, task.vocabSize, steps),
+    );
     const names = new Set<string>();
     rows.forEach(({ name }, r) => {
-      if (names.has(name)) throw new UsageError(`study.parts[${p}].rows[${r}] is called "${name}", as a row before it; give it a name`);
+      if (names.has(name))
+        throw new UsageError(`study.parts[${p}].rows[${r}] is called "${name}", as a row before it; give it a name`);
       names.add(name);
     });
     return { part, task, rows };

@@ -48,7 +48,12 @@ export type TaskConfig =
       readonly vocabSize: number;
       readonly validationRows?: number;
     }
-  | { readonly kind: 'induction-heads'; readonly length: number; readonly vocabSize: number; readonly validationRows?: number }
+  | {
+      readonly kind: 'induction-heads';
+      readonly length: number;
+      readonly vocabSize: number;
+      readonly validationRows?: number;
+    }
   | {
       readonly kind: 'text';
       /** Relative to the config file. */

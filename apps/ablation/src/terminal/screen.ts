@@ -8,8 +8,11 @@ export class Screen {
   readonly width: number;
   private readonly colors: boolean;
 
-  constructor(readonly stream: ProgressStream, environment: Readonly<Record<string, string | undefined>>) {
-    this.width = Math.min(widest, stream.columns ?? widest);
+  constructor(
+    readonly stream: ProgressStream,
+    environment: Readonly<Record<string, string | undefined>>,
+  ) {
+    this.width = Math.min(widest, stream.columns || widest);
     this.colors = stream.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
   }
 

@@ -1,7 +1,10 @@
 import type { Module } from '@mamba-ts/nn';
 import type { SequenceLayer } from '@mamba-ts/ssm';
 
-/** A sequence layer with parameters. Blocks are layers too, of the model's width: they own projections and gates around an inner layer. */
+/**
+ * A sequence layer with parameters. Blocks are layers too, of the model's width: they own projections and gates around
+ * an inner layer.
+ */
 export type Layer = Module & SequenceLayer;
 
 /** Makes the inner layer of a block, of the width that the block runs it at. */

@@ -1,7 +1,13 @@
 import { Conv1d, initializers, Linear, Module } from '@mamba-ts/nn';
-import { type LayerState, nestedState, nestState, type SequenceLayer, type SequenceOptions } from '@mamba-ts/ssm';
+import {
+  checkSize,
+  type LayerState,
+  nestedState,
+  nestState,
+  type SequenceLayer,
+  type SequenceOptions,
+} from '@mamba-ts/ssm';
 import { formatShape, OutOfRangeError, type RandomGenerator, ShapeError, silu, type Tensor } from '@mamba-ts/tensor';
-import { checkSize } from '../check-config';
 import type { InnerLayer, Layer } from './block';
 
 export interface MambaBlockConfig {
@@ -21,10 +27,12 @@ export interface MambaBlockConfig {
 }
 
 /**
- * The Mamba block (arXiv 2312.00752, §3.4, figure 3): out_proj(layer(silu(conv(x))) · silu(z)) with [x; z] = in_proj(input).
+ * The Mamba block (arXiv 2312.00752, §3.4, figure 3): out_proj(layer(silu(conv(x))) · silu(z)) with [x; z] =
+ * in_proj(input).
  *
- * Parameters are named as in the released checkpoints: those of the inner layer stand beside the block's own. State: `conv`, the last dConv − 1
- * inputs of the convolution (batch, dConv − 1, dInner), and the inner layer's under `inner.`.
+ * Parameters are named as in the released checkpoints: those of the inner layer stand beside the block's own. State:
+ * `conv`, the last dConv − 1 inputs of the convolution (batch, dConv − 1, dInner), and the inner layer's under
+ * `inner.`.
  */
 export class MambaBlock extends Module implements SequenceLayer {
   readonly dModel: number;
@@ -43,7 +51,10 @@ export class MambaBlock extends Module implements SequenceLayer {
     checkSize('MambaBlock', 'dConv', dConv);
     checkSize('MambaBlock', 'nLayer', nLayer);
     const dInner = expand * dModel;
-    if (!Number.isInteger(dInner) || dInner < 1) throw new OutOfRangeError(`MambaBlock: expand is ${expand}, expected expand · dModel (${dModel}) to be an integer >= 1`);
+    if (!Number.isInteger(dInner) || dInner < 1)
+      throw new OutOfRangeError(
+        `MambaBlock: expand is ${expand}, expected expand · dModel (${dModel}) to be an integer >= 1`,
+      );
     this.dModel = dModel;
     this.dInner = dInner;
     const biasInit = initializers.constant(0);
@@ -85,14 +96,18 @@ export class MambaBlock extends Module implements SequenceLayer {
 
   private project(u: Tensor, rank: number): [Tensor, Tensor] {
     if (u.shape.length !== rank || u.shape[rank - 1] !== this.dModel) {
-      throw new ShapeError(`MambaBlock: x has shape ${formatShape(u.shape)}, expected (batch, ${rank === 3 ? 'length, ' : ''}dModel ${this.dModel})`);
+      const lead = rank === 3 ? 'batch, length' : 'batch';
+      throw new ShapeError(`MambaBlock: x has shape ${formatShape(u.shape)}, expected (${lead}, dModel ${this.dModel})`);
     }
     const xz = this.in_proj.forward(u);
     return [xz.slice(-1, 0, this.dInner), xz.slice(-1, this.dInner)];
   }
 
   private window(state: LayerState): Tensor {
-    if (!state.conv) throw new ShapeError(`MambaBlock: state has no conv, expected conv of shape (batch, ${this.conv1d.width - 1}, ${this.dInner})`);
+    if (!state.conv)
+      throw new ShapeError(
+        `MambaBlock: state has no conv, expected conv of shape (batch, ${this.conv1d.width - 1}, ${this.dInner})`,
+      );
     return state.conv;
   }
 

@@ -1,7 +1,6 @@
 import { Linear, Module } from '@mamba-ts/nn';
-import type { LayerState, SequenceLayer, SequenceOptions } from '@mamba-ts/ssm';
+import { checkSize, type LayerState, type SequenceLayer, type SequenceOptions } from '@mamba-ts/ssm';
 import { gelu, type RandomGenerator, silu, type Tensor } from '@mamba-ts/tensor';
-import { checkSize } from '../check-config';
 import type { InnerLayer, Layer } from './block';
 
 export interface PlainBlockConfig {
@@ -10,7 +9,8 @@ export interface PlainBlockConfig {
 }
 
 /**
- * The S4 block (arXiv 2111.00396, §4; "no gate" in table 1 of Mamba): inner layer → GELU → linear to twice the width → GLU.
+ * The S4 block (arXiv 2111.00396, §4; "no gate" in table 1 of Mamba): inner layer → GELU → linear to twice the width →
+ * GLU.
  *
  * Parameters are named as in the s4 repository.
  */

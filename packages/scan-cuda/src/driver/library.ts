@@ -32,8 +32,7 @@ const prototypes = {
   cuFuncSetAttribute: 'int cuFuncSetAttribute(uint64_t function, int attribute, int value)',
   cuFuncGetAttribute: 'int cuFuncGetAttribute(void *value, int attribute, uint64_t function)',
   cuLaunchKernel:
-    'int cuLaunchKernel(uint64_t function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, ' +
-    'unsigned int blockY, unsigned int blockZ, unsigned int shared, uint64_t stream, const void *parameters, uint64_t extra)',
+    'int cuLaunchKernel(uint64_t function, uint32_t gx, uint32_t gy, uint32_t gz, uint32_t bx, uint32_t by, uint32_t bz, uint32_t shared, uint64_t stream, const void *parameters, uint64_t extra)',
   cuStreamCreate: 'int cuStreamCreate(void *stream, unsigned int flags)',
   cuStreamDestroy: 'int cuStreamDestroy_v2(uint64_t stream)',
   cuStreamSynchronize: 'int cuStreamSynchronize(uint64_t stream)',
@@ -83,7 +82,7 @@ async function load(path: string): Promise<CudaDriver> {
   let koffi: typeof import('koffi');
   try {
     const module = await import('koffi');
-    koffi = (module as { default?: typeof import('koffi') }).default ?? module;
+    koffi = (module as unknown as { default?: typeof import('koffi') }).default ?? module;
   } catch (cause) {
     throw new CudaError('loading the driver', 'the package koffi is not installed', 0, { cause });
   }

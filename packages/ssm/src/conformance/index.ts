@@ -1,9 +1,9 @@
-import { type Device, reference, ShapeError } from '@mamba-ts/tensor';
+import { type Device, type MemoryUse, reference, ShapeError } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testGradients } from './gradients';
 import { testResets, testSequences } from './sequences';
 import { testStates } from './states';
-import { expectClose, type LayerFactory, Subject } from './subject';
+import { expectClose, expectMemory, type LayerFactory, Subject } from './subject';
 
 export type { LayerFactory, TestedLayer } from './subject';
 
@@ -25,27 +25,32 @@ export interface SequenceLayerTests {
  *
  *     testSequenceLayer('mine', (random) => new MyLayer({ dModel: 6 }, random), { devices: { cpu } });
  *
- * Keep the layer small (a few channels and states): gradients are checked by central differences on the float64 reference device, which is slow.
+ * Keep the layer small (a few channels and states): gradients are checked by central differences on the float64
+ * reference device, which is slow.
  */
 export function testSequenceLayer(name: string, factory: LayerFactory, options: SequenceLayerTests = {}): void {
-  const { devices = {}, tolerance = 2e-5, gradientTolerance = 1e-4, referenceTolerance = 1e-10, resets = true } = options;
+  const {
+    devices = {},
+    tolerance = 2e-5,
+    gradientTolerance = 1e-4,
+    referenceTolerance = 1e-10,
+    resets = true,
+  } = options;
   describe(`sequence layer ${name}`, () => {
     for (const [deviceName, create] of Object.entries({ reference, ...devices })) {
       describe(`on ${deviceName}`, () => {
         let device: Device;
         let subject: Subject;
-        let empty: { buffers: number; bytes: number };
+        let empty: MemoryUse;
         beforeAll(async () => {
           device = await create();
-          const { buffers, bytes } = device.memory();
-          empty = { buffers, bytes };
+          empty = device.memory();
           subject = new Subject(device, factory, deviceName === 'reference' ? referenceTolerance : tolerance);
         });
         afterAll(() => {
           subject.dispose();
-          const { buffers, bytes } = device.memory();
+          expectMemory(device, empty);
           device.dispose();
-          expect({ buffers, bytes }, 'device memory after the layer was disposed').toEqual(empty);
         });
 
         testSequences(() => subject);
@@ -57,7 +62,9 @@ export function testSequenceLayer(name: string, factory: LayerFactory, options: 
           await subject.keepsMemory(async () => {
             await subject.run(() => {
               expect(() => subject.layer.forward(subject.values(1, 3, subject.dModel + 1))).toThrow(ShapeError);
-              expect(() => subject.layer.step(subject.values(1, subject.dModel + 1), subject.layer.initialState(1))).toThrow(ShapeError);
+              expect(() =>
+                subject.layer.step(subject.values(1, subject.dModel + 1), subject.layer.initialState(1)),
+              ).toThrow(ShapeError);
               return [];
             });
           });

@@ -2,9 +2,12 @@ import { concat, silu, tensor, type Tensor } from '@mamba-ts/tensor';
 import { expect, it } from 'vitest';
 import type { Subject } from './subject';
 
-const lengths = [1, 2, 3, 7, 16, 33];
+const lengths = [1, 2, 7, 16, 21];
 
-/** What every causal sequence layer promises of its three forms: `forward`, `prefill` and `step` compute the same function. */
+/**
+ * What every causal sequence layer promises of its three forms: `forward`, `prefill` and `step` compute the same
+ * function.
+ */
 export function testSequences(subject: () => Subject): void {
   const test = (title: string, body: (s: Subject) => Promise<void>): void => {
     it(title, async () => {
@@ -21,15 +24,26 @@ export function testSequences(subject: () => Subject): void {
         const [y, state] = s.layer.prefill(x);
         const [stepped, next] = s.layer.step(s.values(2, s.dModel), state);
         shapes.push(s.layer.forward(x).shape, y.shape, stepped.shape);
-        for (const part of [state, next, s.layer.initialState(2)]) for (const t of Object.values(part)) expect(t.shape[0], 'first axis of a state').toBe(2);
+        for (const part of [state, next, s.layer.initialState(2)])
+          for (const t of Object.values(part)) expect(t.shape[0], 'first axis of a state').toBe(2);
         if (s.layer.constantState) {
           const like = Object.entries(s.layer.initialState(2)).map(([name, t]) => [name, t.shape]);
-          expect(Object.entries(state).map(([name, t]) => [name, t.shape]), 'state of prefill').toEqual(like);
-          expect(Object.entries(next).map(([name, t]) => [name, t.shape]), 'state of step').toEqual(like);
+          expect(
+            Object.entries(state).map(([name, t]) => [name, t.shape]),
+            'state of prefill',
+          ).toEqual(like);
+          expect(
+            Object.entries(next).map(([name, t]) => [name, t.shape]),
+            'state of step',
+          ).toEqual(like);
         }
         return [y, stepped];
       });
-      expect(shapes).toEqual([[2, length, s.dModel], [2, length, s.dModel], [2, s.dModel]]);
+      expect(shapes).toEqual([
+        [2, length, s.dModel],
+        [2, length, s.dModel],
+        [2, s.dModel],
+      ]);
     }
   });
 
@@ -89,16 +103,24 @@ export function testSequences(subject: () => Subject): void {
     for (const t of [1, 8, 16]) {
       const [before, after] = await s.run(() => {
         const x = s.values(1, length, s.dModel);
-        const bump = s.values(1, 1, s.dModel).mul(3).pad(1, t, length - 1 - t);
+        const bump = s
+          .values(1, 1, s.dModel)
+          .mul(3)
+          .pad(1, t, length - 1 - t);
         return [s.layer.forward(x), s.layer.forward(x.add(bump))];
       });
       const cut = t * s.dModel;
       const size = Math.max(...before.map(Math.abs));
       for (let i = 0; i < cut; i++) {
         // A Fourier transform may move the last bits.
-        expect(Math.abs(after[i] - before[i]) <= s.tolerance * 0.1 * size, `sample ${Math.floor(i / s.dModel)} after a change at ${t}`).toBe(true);
+        expect(
+          Math.abs(after[i] - before[i]) <= s.tolerance * 0.1 * size,
+          `sample ${Math.floor(i / s.dModel)} after a change at ${t}`,
+        ).toBe(true);
       }
-      expect(after.slice(cut, cut + s.dModel), `sample ${t} after a change there`).not.toEqual(before.slice(cut, cut + s.dModel));
+      expect(after.slice(cut, cut + s.dModel), `sample ${t} after a change there`).not.toEqual(
+        before.slice(cut, cut + s.dModel),
+      );
     }
   });
 
@@ -112,7 +134,10 @@ export function testSequences(subject: () => Subject): void {
         const x = s.values(3, 9, s.dModel);
         const last = s.values(3, s.dModel);
         const all = s.layer.step(last, s.layer.prefill(x)[1])[0];
-        return [all.slice(0, row, row + 1), s.layer.step(last.slice(0, row, row + 1), s.layer.prefill(x.slice(0, row, row + 1))[1])[0]];
+        return [
+          all.slice(0, row, row + 1),
+          s.layer.step(last.slice(0, row, row + 1), s.layer.prefill(x.slice(0, row, row + 1))[1])[0],
+        ];
       });
     }
   });
@@ -125,7 +150,10 @@ export function testSequences(subject: () => Subject): void {
     await s.expectEqual('prefill, its state and step', () => {
       const [x, gate] = [s.values(2, 9, s.dModel), s.values(2, 9, s.dModel)];
       const [y, state] = s.layer.prefill(x.slice(1, 0, 4), undefined, { gate: gate.slice(1, 0, 4) });
-      return [concat([y, ...s.steps(x.slice(1, 4), state, gate.slice(1, 4))[0]], 1), s.layer.forward(x).mul(silu(gate))];
+      return [
+        concat([y, ...s.steps(x.slice(1, 4), state, gate.slice(1, 4))[0]], 1),
+        s.layer.forward(x).mul(silu(gate)),
+      ];
     });
   });
 }
@@ -133,7 +161,10 @@ export function testSequences(subject: () => Subject): void {
 /** Packed sequences: what `resets` promise. */
 export function testResets(subject: () => Subject): void {
   // Two rows with boundaries of their own: at the start, side by side, at the end, and none.
-  const starts = [[0, 3, 4, 11], [6, 12]];
+  const starts = [
+    [0, 3, 4, 11],
+    [6, 12],
+  ];
   const length = 13;
   const resets = (s: Subject): Tensor => {
     const flags = new Int32Array(2 * length);
@@ -172,7 +203,10 @@ export function testResets(subject: () => Subject): void {
           const parts: Tensor[] = [];
           let last = own;
           for (const [a, b] of segments(row)) {
-            const [part, next] = s.layer.prefill(one(x).slice(1, a, b), a === 0 && starts[row][0] !== 0 ? own : undefined);
+            const [part, next] = s.layer.prefill(
+              one(x).slice(1, a, b),
+              a === 0 && starts[row][0] !== 0 ? own : undefined,
+            );
             parts.push(part);
             last = next;
           }

@@ -3,7 +3,10 @@ import { expect, it } from 'vitest';
 import type { LayerState } from '../sequence-layer';
 import { expectClose, type Subject } from './subject';
 
-/** States are values: they can be kept, copied to the host and back, rolled back to, and updated in place by a compiled step. */
+/**
+ * States are values: they can be kept, copied to the host and back, rolled back to, and updated in place by a compiled
+ * step.
+ */
 export function testStates(subject: () => Subject): void {
   const test = (title: string, body: (s: Subject) => Promise<void>): void => {
     it(title, async () => {
@@ -41,7 +44,9 @@ export function testStates(subject: () => Subject): void {
     const length = 5;
     const [xs] = await s.run(() => s.values(length, 2, s.dModel));
     const at = (t: number): Float64Array => xs.slice(t * 2 * s.dModel, (t + 1) * 2 * s.dModel);
-    const expected = await s.run(() => s.steps(s.upload([length, 2, s.dModel], xs).transpose(0, 1), s.layer.initialState(2))[0]);
+    const expected = await s.run(
+      () => s.steps(s.upload([length, 2, s.dModel], xs).transpose(0, 1), s.layer.initialState(2))[0],
+    );
     const variables: Record<string, Variable> = {};
     for (const [name, t] of Object.entries(s.layer.initialState(2))) {
       variables[name] = variable(t);

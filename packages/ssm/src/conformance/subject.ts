@@ -1,5 +1,14 @@
 import { Module } from '@mamba-ts/nn';
-import { type Device, RandomGenerator, realize, scope, Tensor, tensor, variable } from '@mamba-ts/tensor';
+import {
+  type Device,
+  type MemoryUse,
+  RandomGenerator,
+  realize,
+  scope,
+  Tensor,
+  tensor,
+  variable,
+} from '@mamba-ts/tensor';
 import { randomSource, randomValues } from '@mamba-ts/tensor/conformance';
 import { expect } from 'vitest';
 import type { LayerState, SequenceLayer } from '../sequence-layer';
@@ -9,7 +18,9 @@ export type TestedLayer = Module & SequenceLayer;
 export type LayerFactory = (random: RandomGenerator) => TestedLayer;
 
 /** A state on the host: what a checkpoint of it would hold. */
-export type SavedState = Readonly<Record<string, { readonly shape: readonly number[]; readonly values: ArrayLike<number> }>>;
+export type SavedState = Readonly<
+  Record<string, { readonly shape: readonly number[]; readonly values: ArrayLike<number> }>
+>;
 
 /** One layer on one device, with random inputs; every run gives its memory back. */
 export class Subject {
@@ -42,7 +53,15 @@ export class Subject {
 
   /** Random numbers as a tensor: call it inside `run`. */
   values(...shape: readonly number[]): Tensor {
-    return this.upload(shape, randomValues(this.random, shape.reduce((a, b) => a * b, 1), -1.5, 1.5));
+    return this.upload(
+      shape,
+      randomValues(
+        this.random,
+        shape.reduce((a, b) => a * b, 1),
+        -1.5,
+        1.5,
+      ),
+    );
   }
 
   upload(shape: readonly number[], values: ArrayLike<number>): Tensor {
@@ -67,7 +86,11 @@ export class Subject {
   }
 
   /** Runs `body` and expects its two tensors to agree. */
-  async expectEqual(what: string, body: () => readonly [actual: Tensor, expected: Tensor], tolerance: number = this.tolerance): Promise<void> {
+  async expectEqual(
+    what: string,
+    body: () => readonly [actual: Tensor, expected: Tensor],
+    tolerance: number = this.tolerance,
+  ): Promise<void> {
     const [actual, expected] = await this.run(body);
     expectClose(what, actual, expected, tolerance);
   }
@@ -88,8 +111,7 @@ export class Subject {
   async keepsMemory(body: () => Promise<void>): Promise<void> {
     const before = this.device.memory();
     await body();
-    const after = this.device.memory();
-    expect({ buffers: after.buffers, bytes: after.bytes }, 'device memory after the test').toEqual({ buffers: before.buffers, bytes: before.bytes });
+    expectMemory(this.device, before);
   }
 
   async saveState(make: () => LayerState): Promise<SavedState> {
@@ -103,7 +125,9 @@ export class Subject {
   }
 
   restoreState(saved: SavedState): LayerState {
-    return Object.fromEntries(Object.entries(saved).map(([name, { shape, values }]) => [name, this.upload(shape, values)]));
+    return Object.fromEntries(
+      Object.entries(saved).map(([name, { shape, values }]) => [name, this.upload(shape, values)]),
+    );
   }
 
   /** Parameters of this layer, by path. */
@@ -130,13 +154,25 @@ export class Subject {
   }
 }
 
+/** Fails unless the device holds what it held. */
+export function expectMemory(device: Device, before: Pick<MemoryUse, 'buffers' | 'bytes'>): void {
+  const { buffers, bytes } = device.memory();
+  expect({ buffers, bytes }, 'device memory').toEqual({ buffers: before.buffers, bytes: before.bytes });
+}
+
 /** max |actual − expected| <= tolerance · max |expected| (at least 1e-3 of it counts), and nothing is NaN. */
-export function expectClose(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+export function expectClose(
+  what: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+): void {
   expect(actual.length, `${what}: number of values`).toBe(expected.length);
   let size = 1e-3;
   for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i] - expected[i]) / size;
-    if (!(error <= tolerance)) expect.fail(`${what}: value ${i} is ${actual[i]}, expected ${expected[i]} to ${tolerance} of ${size}`);
+    if (!(error <= tolerance))
+      expect.fail(`${what}: value ${i} is ${actual[i]}, expected ${expected[i]} to ${tolerance} of ${size}`);
   }
 }

@@ -178,38 +178,14 @@ function addWeightGradients(params: usize, sums: usize, b: i32, t: i32, end: i32
     let bias = v128.load(biasSums + offset);
     for (let r = t; r < end; r++) bias = f32x4.add(bias, v128.load(gradY + <usize>r * line + offset));
     v128.store(biasSums + offset, bias);
-    let j = 0;
-    for (; j + 4 <= width; j += 4) {
-      const at = sums + <usize>j * next + offset;
-      let s0 = v128.load(at), s1 = v128.load(at + next), s2 = v128.load(at + next * 2), s3 = v128.load(at + next * 3);
-      let source = x + <usize>(first + j) * line + offset;
-      let x0 = v128.load(source), x1 = v128.load(source + line), x2 = v128.load(source + line * 2);
-      source += line * 3;
-      let from = gradY + <usize>t * line + offset;
-      for (let r = t; r < end; r++) {
-        const g = v128.load(from), x3 = v128.load(source);
-        s0 = madd(g, x0, s0);
-        s1 = madd(g, x1, s1);
-        s2 = madd(g, x2, s2);
-        s3 = madd(g, x3, s3);
-        x0 = x1;
-        x1 = x2;
-        x2 = x3;
-        from += line;
-        source += line;
-      }
-      v128.store(at, s0);
-      v128.store(at + next, s1);
-      v128.store(at + next * 2, s2);
-      v128.store(at + next * 3, s3);
-    }
-    for (; j < width; j++) {
-      const at = sums + <usize>j * next + offset;
-      let sum = v128.load(at);
-      for (let r = t; r < end; r++) {
-        sum = madd(v128.load(gradY + <usize>r * line + offset), v128.load(x + <usize>(r - (width - 1) + j) * line + offset), sum);
-      }
-      v128.store(at, sum);
+    const source = x + <usize>first * line + offset, from = gradY + <usize>t * line + offset;
+    for (let j = 0; j < width; j += 4) {
+      const at = sums + <usize>j * next + offset, tap = source + <usize>j * line;
+      const taps = width - j;
+      if (taps > 3) addTaps(4, at, next, tap, from, line, end - t);
+      else if (taps == 3) addTaps(3, at, next, tap, from, line, end - t);
+      else if (taps == 2) addTaps(2, at, next, tap, from, line, end - t);
+      else addTaps(1, at, next, tap, from, line, end - t);
     }
   }
   if (whole == channels) return;
@@ -228,4 +204,30 @@ function addWeightGradients(params: usize, sums: usize, b: i32, t: i32, end: i32
       }
     }
   }
+}
+
+/** Sums of one to four neighbouring taps over `rows` rows; x: the first row's first of these taps. */
+@inline function addTaps(taps: i32, sums: usize, next: usize, x: usize, gradY: usize, line: usize, rows: i32): void {
+  let s0 = v128.load(sums), s1 = zero(), s2 = zero(), s3 = zero();
+  // The steps under the taps, but the last one, move on with the row.
+  let x0 = zero(), x1 = zero(), x2 = zero();
+  if (taps > 1) { s1 = v128.load(sums + next); x0 = v128.load(x); x += line; }
+  if (taps > 2) { s2 = v128.load(sums + next * 2); x1 = v128.load(x); x += line; }
+  if (taps > 3) { s3 = v128.load(sums + next * 3); x2 = v128.load(x); x += line; }
+  for (; rows > 0; rows--) {
+    const g = v128.load(gradY), last = v128.load(x);
+    s0 = madd(g, taps > 1 ? x0 : last, s0);
+    if (taps > 1) s1 = madd(g, taps > 2 ? x1 : last, s1);
+    if (taps > 2) s2 = madd(g, taps > 3 ? x2 : last, s2);
+    if (taps > 3) s3 = madd(g, last, s3);
+    x0 = taps > 2 ? x1 : last;
+    x1 = taps > 3 ? x2 : last;
+    x2 = last;
+    gradY += line;
+    x += line;
+  }
+  v128.store(sums, s0);
+  if (taps > 1) v128.store(sums + next, s1);
+  if (taps > 2) v128.store(sums + next * 2, s2);
+  if (taps > 3) v128.store(sums + next * 3, s3);
 }

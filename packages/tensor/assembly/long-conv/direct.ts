@@ -5,14 +5,14 @@ import { TILE, convolveTile } from './tile';
 
 /** Multiply-adds of vectors that pay for one more thread. */
 @inline const GRAIN: i64 = 16_000;
-/** Zeros before a signal, for the taps of a tile that reach there: TILE steps and what terms are rounded up by. */
-@inline const BEFORE: i32 = 12;
+/** Zeros before a signal, for the taps of the first tiles that reach there. */
+@inline const BEFORE: i32 = TILE;
 
 /**
  * y_t = sum_j kernel_j u_{t-j}; backwards in time where flag 1 is set (the gradient of u).
  *
  * Parameters: 0 u, 1 kernel, 2 y, 3 batch, 4 length, 5 channels, 6 taps (at most length), 7 flags, 8 workspaces, 9 bytes of one, 10 their number.
- * A workspace holds the kernel (taps rounded up to 4), the signal with zeros around it and the output (both length rounded up to TILE).
+ * A workspace holds the kernel (taps rounded up to 2), the signal with zeros around it and the output (both length rounded up to TILE).
  */
 export function longConvDirect(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), length = field(params, 4), channels = field(params, 5), taps = field(params, 6);
@@ -21,7 +21,7 @@ export function longConvDirect(params: usize, tid: i32, threads: i32): void {
   threads = useful(min(threads, field(params, 10)), <i64>units * <i64>length * <i64>taps / 2, GRAIN);
   if (tid >= threads || length == 0) return;
   const line = <usize>channels << 2;
-  const wholeTaps = (taps + 3) & ~3, wholeLength = ceilDiv(length, TILE) * TILE;
+  const wholeTaps = (taps + 1) & ~1, wholeLength = ceilDiv(length, TILE) * TILE;
   const kernel = address(params, 8) + <usize>tid * address(params, 9);
   const before = kernel + (<usize>wholeTaps << 4);
   const signal = before + (BEFORE << 4);
@@ -40,7 +40,7 @@ export function longConvDirect(params: usize, tid: i32, threads: i32): void {
     kernelOf = quad;
     gatherSteps(address(params, 0) + offset, step, length, lanes, signal, wholeLength);
     for (let t = 0; t < length; t += TILE) {
-      const terms = min(wholeTaps, (t + TILE + 3) & ~3);
+      const terms = min(wholeTaps, t + TILE);
       convolveTile(signal + (<usize>t << 4), kernel, terms, output + (<usize>t << 4), false);
     }
     scatterSteps(output, address(params, 2) + offset, step, length, lanes);
@@ -49,7 +49,7 @@ export function longConvDirect(params: usize, tid: i32, threads: i32): void {
 
 /**
  * gradKernel_j = sum over b and t of gradY_t u_{t-j}. Parameters as above, with 0 gradY, 1 u, 2 gradKernel, 13 all taps: those from the length on get 0. A workspace holds gradY (length
- * rounded up to 4), u backwards with zeros around it (BEFORE and TILE) and the sums (taps rounded up to TILE).
+ * rounded up to 2), u backwards with zeros around it (BEFORE and TILE) and the sums (taps rounded up to TILE).
  */
 export function longConvDirectKernel(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), length = field(params, 4), channels = field(params, 5), taps = field(params, 6);
@@ -58,7 +58,7 @@ export function longConvDirectKernel(params: usize, tid: i32, threads: i32): voi
   if (tid >= threads) return;
   const line = <usize>channels << 2;
   if (tid == 0) memory.fill(address(params, 2) + <usize>taps * line, 0, <usize>(field(params, 13) - taps) * line);
-  const wholeLength = (length + 3) & ~3, wholeTaps = ceilDiv(taps, TILE) * TILE;
+  const wholeLength = (length + 1) & ~1, wholeTaps = ceilDiv(taps, TILE) * TILE;
   const gradY = address(params, 8) + <usize>tid * address(params, 9);
   const before = gradY + (<usize>wholeLength << 4);
   const signal = before + (BEFORE << 4);

@@ -1,5 +1,5 @@
 import { address, field, sliceBegin, useful } from '../slicing';
-import { orderOf, orderOfFour } from './order';
+import { maximum } from './maximum';
 
 /** Floats that pay for one more thread. */
 @inline const GRAIN: i64 = 16_384;
@@ -11,36 +11,20 @@ export function argmax(params: usize, tid: i32, threads: i32): void {
   if (tid >= threads) return;
   const end = sliceBegin(rows, tid + 1, threads);
   for (let row = sliceBegin(rows, tid, threads); row < end; row++) {
-    const at = argmaxOf(address(params, 0) + ((<usize>row * <usize>width) << 2), width);
-    store<i32>(address(params, 1) + (<usize>row << 2), at);
+    const x = address(params, 0) + ((<usize>row * <usize>width) << 2);
+    store<i32>(address(params, 1) + (<usize>row << 2), positionOf(x, width, maximum(x, width)));
   }
 }
 
-function argmaxOf(x: usize, width: i32): i32 {
-  let best = i32.MIN_VALUE, at = 0;
+/** First position of a value that is there; all NaN are the same. */
+function positionOf(x: usize, width: i32, value: f32): i32 {
+  const wanted = f32x4.splat(value);
   let i = 0;
-  if (width >= 8) {
-    // Every order is above the least integer, so each lane takes its first value.
-    let bests = i32x4.splat(i32.MIN_VALUE), positions = i32x4.splat(0), here = i32x4(0, 1, 2, 3);
-    const four = i32x4.splat(4);
-    for (; i + 4 <= width; i += 4) {
-      const order = orderOfFour(v128.load(x + (<usize>i << 2)));
-      const better = i32x4.gt_s(order, bests);
-      bests = v128.bitselect(order, bests, better);
-      positions = v128.bitselect(here, positions, better);
-      here = i32x4.add(here, four);
-    }
-    for (let lane = 0; lane < 4; lane++) {
-      const order = lane == 0 ? i32x4.extract_lane(bests, 0) : lane == 1 ? i32x4.extract_lane(bests, 1)
-        : lane == 2 ? i32x4.extract_lane(bests, 2) : i32x4.extract_lane(bests, 3);
-      const position = lane == 0 ? i32x4.extract_lane(positions, 0) : lane == 1 ? i32x4.extract_lane(positions, 1)
-        : lane == 2 ? i32x4.extract_lane(positions, 2) : i32x4.extract_lane(positions, 3);
-      if (order > best || (order == best && position < at)) { best = order; at = position; }
-    }
+  if (value == value) {
+    for (; i + 4 <= width && !v128.any_true(f32x4.eq(v128.load(x + (<usize>i << 2)), wanted)); i += 4) {}
+    for (; i < width; i++) if (load<f32>(x + (<usize>i << 2)) == value) return i;
+    return 0;
   }
-  for (; i < width; i++) {
-    const order = orderOf(load<f32>(x + (<usize>i << 2)));
-    if (order > best) { best = order; at = i; }
-  }
-  return at;
+  for (; i < width; i++) if (isNaN(load<f32>(x + (<usize>i << 2)))) return i;
+  return 0;
 }

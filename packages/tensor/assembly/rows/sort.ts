@@ -1,5 +1,4 @@
 import { address, field, sliceBegin, useful } from '../slicing';
-import { orderOf } from './order';
 
 /** Elements that pay for one more thread. */
 @inline const GRAIN: i64 = 1024;
@@ -77,4 +76,11 @@ function distribute(source: usize, target: usize, counts: usize, width: i32, shi
     store<i32>(count, place + 1);
     store<u64>(target + (<usize>place << 3), pair);
   }
+}
+
+/** A float as an integer of the same order: NaN above everything, -0 equal to 0. */
+@inline function orderOf(x: f32): i32 {
+  if (x != x) return i32.MAX_VALUE;
+  const bits = reinterpret<i32>(x + 0);
+  return bits ^ <i32>(<u32>(bits >> 31) >> 1);
 }

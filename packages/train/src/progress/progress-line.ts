@@ -29,7 +29,10 @@ export class ProgressLine {
   private shownStep = 0;
   private open = false;
 
-  constructor(private readonly stream: ProgressStream, private readonly options: ProgressLineOptions) {
+  constructor(
+    private readonly stream: ProgressStream,
+    private readonly options: ProgressLineOptions,
+  ) {
     this.terminal = stream.isTTY === true;
   }
 
@@ -41,12 +44,13 @@ export class ProgressLine {
       if (!last && now - this.shownAt < (this.options.interval ?? 100)) return;
       this.shownAt = now;
       const line = terminalLine(this.options.label, progress);
-      this.stream.write(`\r${clip(line, (this.stream.columns ?? 80) - 1)}\u001b[K`);
+      this.stream.write(`\r${clip(line, (this.stream.columns || 80) - 1)}\u001b[K`);
       this.open = true;
       return;
     }
     const every = Math.max(1, Math.ceil(progress.steps / (this.options.lines ?? 5)));
-    if (progress.validation || (!last && progress.step - this.shownStep < every) || progress.step === this.shownStep) return;
+    if (progress.validation || (!last && progress.step - this.shownStep < every) || progress.step === this.shownStep)
+      return;
     this.shownStep = progress.step;
     this.stream.write(`${this.options.label}${logLine(progress)}\n`);
   }

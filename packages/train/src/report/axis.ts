@@ -11,7 +11,8 @@ export function roundTicks(low: number, high: number, count: number): number[] {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((m) => m * power >= rough * 0.999) ?? 10);
   const ticks: number[] = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) ticks.push(Number((i * step).toPrecision(12)));
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
+    ticks.push(Number((i * step).toPrecision(12)));
   return ticks;
 }
 
@@ -22,7 +23,8 @@ export function linearAxis(low: number, high: number, start: number, end: number
   let last = top;
   if (!fixed && ticks.length > 1) {
     const step = ticks[1] - ticks[0];
-    if (ticks[ticks.length - 1] < top - step * 1e-9) ticks = [...ticks, Number((ticks[ticks.length - 1] + step).toPrecision(12))];
+    if (ticks[ticks.length - 1] < top - step * 1e-9)
+      ticks = [...ticks, Number((ticks[ticks.length - 1] + step).toPrecision(12))];
     last = ticks[ticks.length - 1];
   }
   return { ticks, at: (value) => start + ((value - low) / (last - low)) * (end - start) };

@@ -35,7 +35,13 @@ export type ReportBlock =
   | {
       readonly kind: 'bars';
       readonly title: string;
-      readonly bars: readonly { readonly label: string; readonly value: number; readonly shown: string; readonly color: number; readonly dash?: number }[];
+      readonly bars: readonly {
+        readonly label: string;
+        readonly value: number;
+        readonly shown: string;
+        readonly color: number;
+        readonly dash?: number;
+      }[];
       /** End of the axis; by default the largest value. */
       readonly maximum?: number;
       readonly marks?: readonly ChartMark[];

@@ -18,7 +18,12 @@ type LineChart = Extract<ReportBlock, { kind: 'lines' }>;
 /** Curves as SVG, each named where it ends. Colours come from the page's style (`c0` … `c5`). */
 export function lineChart({ title, xLabel, yLabel, series, marks = [], yRange }: LineChart): string {
   const curves = series.map(curveOf);
-  const [low, high] = yRange ?? extent(curves, marks.map((m) => m.value));
+  const [low, high] =
+    yRange ??
+    extent(
+      curves,
+      marks.map((m) => m.value),
+    );
   const ends = curves.flatMap(({ line }) => line.map(([x]) => x));
   const x = linearAxis(0, Math.max(1, ...ends), left, right, 6, true);
   const y = linearAxis(low, high, bottom, top, 5, yRange !== undefined);
@@ -28,14 +33,22 @@ export function lineChart({ title, xLabel, yLabel, series, marks = [], yRange }:
   const parts: string[] = [];
   for (const tick of y.ticks) {
     parts.push(`<path class="grid" d="M${place(left, y.at(tick))}H${right}"/>`);
-    parts.push(`<text class="tick" x="${left - 9}" y="${(y.at(tick) + 4).toFixed(1)}" text-anchor="end">${formatTick(tick)}</text>`);
+    parts.push(
+      `<text class="tick" x="${left - 9}" y="${(y.at(tick) + 4).toFixed(1)}" text-anchor="end">${formatTick(tick)}</text>`,
+    );
   }
   for (const tick of x.ticks) {
-    parts.push(`<text class="tick" x="${x.at(tick).toFixed(1)}" y="${bottom + 20}" text-anchor="middle">${formatTick(tick)}</text>`);
+    parts.push(
+      `<text class="tick" x="${x.at(tick).toFixed(1)}" y="${bottom + 20}" text-anchor="middle">${formatTick(tick)}</text>`,
+    );
   }
   parts.push(`<path class="axis" d="M${left} ${bottom}H${right}"/>`);
-  parts.push(`<text class="name" x="${(left + right) / 2}" y="${bottom + 42}" text-anchor="middle">${escapeHtml(xLabel)}</text>`);
-  parts.push(`<text class="name" transform="translate(13 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(yLabel)}</text>`);
+  parts.push(
+    `<text class="name" x="${(left + right) / 2}" y="${bottom + 42}" text-anchor="middle">${escapeHtml(xLabel)}</text>`,
+  );
+  parts.push(
+    `<text class="name" transform="translate(13 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeHtml(yLabel)}</text>`,
+  );
 
   const labels: Label[] = [];
   for (const { value, label } of marks) {
@@ -55,12 +68,21 @@ export function lineChart({ title, xLabel, yLabel, series, marks = [], yRange }:
     const last = line[line.length - 1];
     const path = line.map(([px, py]) => place(x.at(px), inside(py))).join('L');
     parts.push(`<path class="line ${style} d${dash % 3}" d="M${path}"><title>${escapeHtml(label)}</title></path>`);
-    parts.push(`<circle class="end ${style}" cx="${x.at(last[0]).toFixed(1)}" cy="${inside(last[1]).toFixed(1)}" r="3.5"/>`);
-    labels.push({ y: inside(last[1]), text: label, style: `label ${style}`, key: `<path class="line ${style} d${dash % 3}" d="M${right + 10} 0h22"/>` });
+    parts.push(
+      `<circle class="end ${style}" cx="${x.at(last[0]).toFixed(1)}" cy="${inside(last[1]).toFixed(1)}" r="3.5"/>`,
+    );
+    labels.push({
+      y: inside(last[1]),
+      text: label,
+      style: `label ${style}`,
+      key: `<path class="line ${style} d${dash % 3}" d="M${right + 10} 0h22"/>`,
+    });
   });
   for (const { y: at, text, style, key } of spread(labels)) {
     const sample = key ? `<g transform="translate(0 ${at.toFixed(1)})">${key}</g>` : '';
-    parts.push(`${sample}<text class="${style}" x="${right + (key ? 38 : 10)}" y="${(at + 4).toFixed(1)}">${escapeHtml(text)}</text>`);
+    parts.push(
+      `${sample}<text class="${style}" x="${right + (key ? 38 : 10)}" y="${(at + 4).toFixed(1)}">${escapeHtml(text)}</text>`,
+    );
   }
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}">${parts.join('')}</svg>`;
 }

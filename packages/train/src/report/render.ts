@@ -43,7 +43,11 @@ function renderBlock(block: ReportBlock): string {
     case 'table':
       return table(block);
     case 'sample':
-      return figure('', `<p class="sample"><span class="prompt">${e(block.prompt)}</span>${e(block.text)}</p>`, block.note);
+      return figure(
+        '',
+        `<p class="sample"><span class="prompt">${e(block.prompt)}</span>${e(block.text)}</p>`,
+        block.note,
+      );
     case 'facts':
       return `<dl>${block.facts.map(([name, value]) => `<dt>${e(name)}</dt><dd>${e(value)}</dd>`).join('')}</dl>`;
     case 'details':

@@ -35,14 +35,21 @@ export async function writeCheckpoint(state: TrainingState, notes: CheckpointNot
  * @throws TrainingError when the file is no checkpoint, or one of another run; nothing was loaded then
  * @throws StateDictError when its tensors are not those of this model and optimiser; nothing was loaded then
  */
-export function readCheckpoint(file: Uint8Array, state: TrainingState, expected: { task: string; batch: number }): CheckpointNotes {
+export function readCheckpoint(
+  file: Uint8Array,
+  state: TrainingState,
+  expected: { task: string; batch: number },
+): CheckpointNotes {
   const { metadata, tensors } = readSafetensors(file);
   const found = metadata.get('format');
-  if (found !== format) throw new TrainingError(`load: the file's format is ${JSON.stringify(found ?? null)}, expected ${format}`);
+  if (found !== format)
+    throw new TrainingError(`load: the file's format is ${JSON.stringify(found ?? null)}, expected ${format}`);
   const notes = parseNotes(metadata.get('notes') ?? '');
   for (const key of ['task', 'batch'] as const) {
     if (notes[key] !== expected[key]) {
-      throw new TrainingError(`load: the checkpoint's ${key} is ${JSON.stringify(notes[key])}, expected ${JSON.stringify(expected[key])}`);
+      throw new TrainingError(
+        `load: the checkpoint's ${key} is ${JSON.stringify(notes[key])}, expected ${JSON.stringify(expected[key])}`,
+      );
     }
   }
   loadStateDict(joined(state), tensors);
@@ -63,7 +70,10 @@ function parseNotes(text: string): CheckpointNotes {
   const { step, seconds, history } = notes ?? {};
   const columns = [history?.step, history?.loss, history?.gradientNorm, history?.validations];
   const whole =
-    Number.isInteger(step) && (step as number) >= 0 && typeof seconds === 'number' && columns.every((c) => Array.isArray(c));
-  if (!whole) throw new TrainingError('load: the checkpoint\'s notes are damaged, expected step, seconds and history');
+    Number.isInteger(step) &&
+    (step as number) >= 0 &&
+    typeof seconds === 'number' &&
+    columns.every((c) => Array.isArray(c));
+  if (!whole) throw new TrainingError("load: the checkpoint's notes are damaged, expected step, seconds and history");
   return notes as CheckpointNotes;
 }

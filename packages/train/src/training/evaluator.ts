@@ -1,4 +1,13 @@
-import { argmax, compile, crossEntropy, type Device, type Tensor, type Variable, variable, zeros } from '@mamba-ts/tensor';
+import {
+  argmax,
+  compile,
+  crossEntropy,
+  type Device,
+  type Tensor,
+  type Variable,
+  variable,
+  zeros,
+} from '@mamba-ts/tensor';
 import { ignoreIndex, type TrainingBatch } from './task';
 
 /** The mean loss and the accuracy over some batches. */

@@ -1,5 +1,20 @@
-import { clipGradientNorm, crossEntropyLoss, gradientNorm, type Module, type Schedule, type Stateful } from '@mamba-ts/nn';
-import { type CompiledStep, compile, type Device, grad, type RandomGenerator, type Tensor, type Variable } from '@mamba-ts/tensor';
+import {
+  clipGradientNorm,
+  crossEntropyLoss,
+  gradientNorm,
+  type Module,
+  type Schedule,
+  type Stateful,
+} from '@mamba-ts/nn';
+import {
+  type CompiledStep,
+  compile,
+  type Device,
+  grad,
+  type RandomGenerator,
+  type Tensor,
+  type Variable,
+} from '@mamba-ts/tensor';
 import { checkInteger, DivergedError, TrainingError } from '../errors';
 import { type CheckpointNotes, readCheckpoint, type TrainingState, writeCheckpoint } from './checkpoint';
 import { batchVariables, Evaluator } from './evaluator';
@@ -100,7 +115,8 @@ export class Trainer {
     if (options.validateEvery !== undefined) checkInteger('trainer', 'validateEvery', options.validateEvery, 1);
     if (options.validationBatch !== undefined) checkInteger('trainer', 'validationBatch', options.validationBatch, 1);
     if (options.lossEvery !== undefined) checkInteger('trainer', 'lossEvery', options.lossEvery, 1);
-    if (optimizer.parameters.length === 0) throw new TrainingError('trainer: optimizer has no parameters, expected at least one');
+    if (optimizer.parameters.length === 0)
+      throw new TrainingError('trainer: optimizer has no parameters, expected at least one');
     this.device = optimizer.parameters[0].device;
     [this.inputs, this.targets] = batchVariables(batch, task.length, this.device);
     const clipNorm = options.clipNorm === undefined ? 1 : options.clipNorm;
@@ -108,7 +124,8 @@ export class Trainer {
       model.train(true);
       const loss = crossEntropyLoss(model.forward(this.inputs), this.targets, { ignoreIndex });
       const raw = grad(loss, optimizer.parameters);
-      const { gradients, norm } = clipNorm === null ? { gradients: raw, norm: gradientNorm(raw) } : clipGradientNorm(raw, clipNorm);
+      const { gradients, norm } =
+        clipNorm === null ? { gradients: raw, norm: gradientNorm(raw) } : clipGradientNorm(raw, clipNorm);
       optimizer.update(gradients);
       return { loss, norm };
     });
@@ -125,9 +142,9 @@ export class Trainer {
    * @throws DivergedError when a loss is not finite
    */
   async run(): Promise<TrainingResult> {
-    const { steps, batch, task, schedule, optimizer, signal, validateEvery, lossEvery = 1, onProgress } = this.options;
+    const { steps, batch, task, schedule, optimizer, validateEvery, lossEvery = 1, onProgress } = this.options;
     const pace = new Pace();
-    while (this.done < steps && !signal?.aborted) {
+    while (this.done < steps && !this.aborted) {
       const started = performance.now();
       const { inputs, targets } = task.trainBatch(this.done, batch);
       this.inputs.write(inputs);
@@ -146,17 +163,19 @@ export class Trainer {
         onProgress?.(this.progress(pace));
         if (!Number.isFinite(loss)) throw new DivergedError(this.done, loss);
       }
-      if (validateEvery !== undefined && this.done % validateEvery === 0 && this.done < steps) await this.validateIn(pace);
+      if (validateEvery !== undefined && this.done % validateEvery === 0 && this.done < steps)
+        await this.validateIn(pace);
       await this.turn.pause();
     }
     const finished = this.done >= steps;
-    if (finished && this.history.validations.at(-1)?.step !== this.done && !signal?.aborted) await this.validateIn(pace);
+    if (finished && this.history.validations.at(-1)?.step !== this.done && !this.aborted)
+      await this.validateIn(pace);
     return this.result(finished);
   }
 
   /** Scores the held-out data as it is now, and records it; null if the signal aborts. */
   async validate(): Promise<Validation | null> {
-    const { model, task, batch, validationBatch = batch, signal } = this.options;
+    const { model, task, batch, validationBatch = batch } = this.options;
     const started = performance.now();
     this.evaluator ??= new Evaluator(
       (ids) => {
@@ -169,7 +188,7 @@ export class Trainer {
     );
     const score = await this.evaluator.score(task.validationBatches(validationBatch), async () => {
       await this.turn.pause();
-      return signal?.aborted ?? false;
+      return this.aborted;
     });
     this.seconds += (performance.now() - started) / 1000;
     if (!score) return null;
@@ -222,6 +241,10 @@ export class Trainer {
       seconds,
       tokensPerSecond: tokens / this.timed.seconds,
     };
+  }
+
+  private get aborted(): boolean {
+    return this.options.signal?.aborted ?? false;
   }
 
   private state(): TrainingState {

@@ -31,18 +31,18 @@ function plan(shape: Shape, allTaps: number, gradKernel: boolean, way: Way): Pla
   // Vectors in a workspace: see assembly/long-conv/direct.ts (tiles of 8 outputs) and transformed.ts.
   const up = (x: number, to: number): number => Math.ceil(x / to) * to;
   let rows = n * (gradKernel ? 6 : 4);
-  if (n === 0) rows = gradKernel ? up(length, 4) + 12 + length + 8 + up(taps, 8) : up(taps, 4) + 12 + 2 * up(length, 8);
+  if (n === 0) rows = gradKernel ? up(length, 2) + 8 + length + 8 + up(taps, 8) : up(taps, 2) + 8 + 2 * up(length, 8);
   const workspace = cacheLines(rows * 16);
   const quads = Math.ceil(channels / 4);
   const workers = Math.max(1, Math.min(maxWorkers, gradKernel ? quads : quads * batch, Math.max(2, Math.floor(workspaceLimit / workspace))));
   return { batch, length, channels, taps, allTaps, n, workspace, workers };
 }
 
-/** Costs of four channels in multiply-adds of vectors. */
+/** Measured: four channels of an element in one of log4(n) passes take as long as six multiply-adds of vectors. */
 function transformsAreShorter(batch: number, length: number, taps: number, n: number): boolean {
   const terms = batch * (length * taps - (taps * (taps - 1)) / 2);
   const passes = Math.log2(n) / 2;
-  return terms > (2 * batch + 1) * n * 16 * passes + batch * n * 24;
+  return terms > 6 * (2 * batch + 1) * n * passes;
 }
 
 function fields(p: Plan, pointers: readonly number[], scratch: number, backwards: boolean): number[] {
