@@ -1,5 +1,5 @@
-// Every kernel: name(params: usize, tid: i32, threads: i32): void. All threads call it with the same parameter struct (32-bit fields, written
-// by src/cpu/routines/) and each does its part.
+// Every kernel: name(params: usize, tid: i32, threads: i32): void. All threads call it with the same parameter struct
+// (32-bit fields, written by src/cpu/routines/) and each does its part.
 export { matmul } from './matmul/matmul';
 export { matmulDots } from './matmul/dots';
 export { matmulCombine } from './matmul/combine';

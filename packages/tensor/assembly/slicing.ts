@@ -1,4 +1,5 @@
-// How work is cut among threads. No cut ever changes a result: what one slice computes doesn't depend on where it begins.
+// How work is cut among threads. No cut ever changes a result: what one slice computes doesn't depend on where it
+// begins.
 
 /** 32-bit field `index` of a parameter struct. */
 @inline export function field(params: usize, index: i32): i32 { return load<i32>(params + (<usize>index << 2)); }
@@ -10,7 +11,9 @@
   return at == 0 ? at : at + offset;
 }
 
-/** First of `count` items that slice `part` of `parts` takes; it takes those below sliceBegin(count, part + 1, parts). */
+/**
+ * First of `count` items that slice `part` of `parts` takes; it takes those below sliceBegin(count, part + 1, parts).
+ */
 @inline export function sliceBegin(count: i32, part: i32, parts: i32): i32 {
   return <i32>((<i64>count * <i64>part) / <i64>parts);
 }

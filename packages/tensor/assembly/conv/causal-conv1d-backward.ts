@@ -8,8 +8,9 @@ import { anyReset, reachBack, transposeWeights } from './taps';
 @inline const CHUNK: i32 = 16;
 
 /*
- * Parameters: 0 gradY, 1 x, 2 weight, 3 initial, 4 resets, 5 gradX, 6 gradWeight, 7 gradBias, 8 gradInitial, 9 batch, 10 length, 11 channels,
- * 12 width, 13 workspaces, 14 bytes of one, 15 their number, 16 partial sums (slices, width + 1, channels rounded up to 4), 17 slices.
+ * Parameters: 0 gradY, 1 x, 2 weight, 3 initial, 4 resets, 5 gradX, 6 gradWeight, 7 gradBias, 8 gradInitial, 9 batch,
+ * 10 length, 11 channels, 12 width, 13 workspaces, 14 bytes of one, 15 their number, 16 partial sums (slices, width +
+ * 1, channels rounded up to 4), 17 slices.
  *
  * The sums over all rows are cut into slices that depend on the sizes only; causalConv1dReduce adds them up in order.
  */

@@ -6,10 +6,11 @@ import { anyReset, reachBack, transposeWeights } from './taps';
 @inline const GRAIN: i64 = 16_000;
 
 /**
- * y_t = bias + sum_j weight_j x_{t-(width-1)+j}, channels in the lanes. Every row adds its taps in the order of j, whichever path it takes.
+ * y_t = bias + sum_j weight_j x_{t-(width-1)+j}, channels in the lanes. Every row adds its taps in the order of j,
+ * whichever path it takes.
  *
- * Parameters: 0 x, 1 weight, 2 bias, 3 initial, 4 resets, 5 y, 6 batch, 7 length, 8 channels, 9 width, 10 workspaces, 11 bytes of one, 12 their
- * number.
+ * Parameters: 0 x, 1 weight, 2 bias, 3 initial, 4 resets, 5 y, 6 batch, 7 length, 8 channels, 9 width, 10 workspaces,
+ * 11 bytes of one, 12 their number.
  */
 export function causalConv1d(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 6), length = field(params, 7), channels = field(params, 8), width = field(params, 9);
@@ -83,7 +84,9 @@ function fourRows(width: i32, channels: i32, x: usize, line: usize, weights: usi
   }
 }
 
-/** Row t, channels [from, channels), with taps that reach back at most `reach` steps, into `initial` before the start. */
+/**
+ * Row t, channels [from, channels), with taps that reach back at most `reach` steps, into `initial` before the start.
+ */
 function oneRow(
   width: i32, reach: i32, t: i32, from: i32, channels: i32, x: usize, initial: usize, line: usize, weights: usize, bias: usize, y: usize,
 ): void {

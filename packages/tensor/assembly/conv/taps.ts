@@ -1,4 +1,5 @@
-// What both directions of the causal convolution share: weights with the channels in the lanes, and how far a row may look.
+// What both directions of the causal convolution share: weights with the channels in the lanes, and how far a row may
+// look.
 
 /** Weights (channels, width) as (width, channels rounded up to 4); the lanes behind the last channel are 0. */
 export function transposeWeights(weight: usize, channels: i32, width: i32, target: usize): void {
@@ -13,7 +14,10 @@ export function transposeWeights(weight: usize, channels: i32, width: i32, targe
   }
 }
 
-/** How many steps before step t its taps may reach, at most `limit`: not across a reset at any step after the tap. `resets`: of this sequence. */
+/**
+ * How many steps before step t its taps may reach, at most `limit`: not across a reset at any step after the tap.
+ * `resets`: of this sequence.
+ */
 export function reachBack(resets: usize, t: i32, limit: i32): i32 {
   if (resets == 0) return limit;
   for (let d = 0; d < limit && d <= t; d++) if (load<i32>(resets + (<usize>(t - d) << 2)) != 0) return d;

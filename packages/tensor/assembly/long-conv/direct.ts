@@ -11,8 +11,9 @@ import { TILE, convolveTile } from './tile';
 /**
  * y_t = sum_j kernel_j u_{t-j}; backwards in time where flag 1 is set (the gradient of u).
  *
- * Parameters: 0 u, 1 kernel, 2 y, 3 batch, 4 length, 5 channels, 6 taps (at most length), 7 flags, 8 workspaces, 9 bytes of one, 10 their number.
- * A workspace holds the kernel (taps rounded up to 2), the signal with zeros around it and the output (both length rounded up to TILE).
+ * Parameters: 0 u, 1 kernel, 2 y, 3 batch, 4 length, 5 channels, 6 taps (at most length), 7 flags, 8 workspaces, 9
+ * bytes of one, 10 their number. A workspace holds the kernel (taps rounded up to 2), the signal with zeros around it
+ * and the output (both length rounded up to TILE).
  */
 export function longConvDirect(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), length = field(params, 4), channels = field(params, 5), taps = field(params, 6);
@@ -48,8 +49,9 @@ export function longConvDirect(params: usize, tid: i32, threads: i32): void {
 }
 
 /**
- * gradKernel_j = sum over b and t of gradY_t u_{t-j}. Parameters as above, with 0 gradY, 1 u, 2 gradKernel, 13 all taps: those from the length on get 0. A workspace holds gradY (length
- * rounded up to 2), u backwards with zeros around it (BEFORE and TILE) and the sums (taps rounded up to TILE).
+ * gradKernel_j = sum over b and t of gradY_t u_{t-j}. Parameters as above, with 0 gradY, 1 u, 2 gradKernel, 13 all
+ * taps: those from the length on get 0. A workspace holds gradY (length rounded up to 2), u backwards with zeros around
+ * it (BEFORE and TILE) and the sums (taps rounded up to TILE).
  */
 export function longConvDirectKernel(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), length = field(params, 4), channels = field(params, 5), taps = field(params, 6);
@@ -72,7 +74,8 @@ export function longConvDirectKernel(params: usize, tid: i32, threads: i32): voi
       const offset = <usize>(b * length) * line + (<usize>quad << 4);
       gatherSteps(address(params, 0) + offset, line, length, lanes, gradY, wholeLength);
       gatherSteps(address(params, 1) + offset + <usize>(length - 1) * line, 0 - line, length, lanes, signal, length + TILE);
-      // With w_{-t} = u_t this is a convolution of gradY with w: gradKernel_j = sum_t gradY_t w_{j-t}. w_0 is the last step of `signal`.
+      // With w_{-t} = u_t this is a convolution of gradY with w: gradKernel_j = sum_t gradY_t w_{j-t}. w_0 is the last
+      // step of `signal`.
       const origin = signal + (<usize>(length - 1) << 4);
       for (let j = 0; j < taps; j += TILE) {
         convolveTile(origin, gradY + (<usize>j << 4), wholeLength - j, sums + (<usize>j << 4), true);

@@ -1,12 +1,17 @@
-// Complex transforms of four signals at once: one channel per lane, an element is (4 real parts, 4 imaginary parts), 32 bytes.
+// Complex transforms of four signals at once: one channel per lane, an element is (4 real parts, 4 imaginary parts), 32
+// bytes.
 //
-// A block b of n elements holds a polynomial modulo x^n - r. It is split into the ones modulo x^(n/2) - s and x^(n/2) + s with s = sqrt(r) = s_b of
-// the twiddle table: (u, v) becomes (u + s v, u - s v) and the parts are blocks 2b and 2b + 1, because s_{2b} = sqrt(s_b), s_{2b+1} = -i s_{2b}.
-// In the end element p is the value at x = exp(-2 pi i v(p)) = W^k, k being p with its bits mirrored. So the spectrum comes in mirrored order, no
-// permutation is needed, and one twiddle serves a whole block. Two splits are done per pass (radix 4).
+// A block b of n elements holds a polynomial modulo x^n - r. It is split into the ones modulo x^(n/2) - s and x^(n/2) +
+// s with s = sqrt(r) = s_b of the twiddle table: (u, v) becomes (u + s v, u - s v) and the parts are blocks 2b and 2b +
+// 1, because s_{2b} = sqrt(s_b), s_{2b+1} = -i s_{2b}. In the end element p is the value at x = exp(-2 pi i v(p)) =
+// W^k, k being p with its bits mirrored. So the spectrum comes in mirrored order, no permutation is needed, and one
+// twiddle serves a whole block. Two splits are done per pass (radix 4).
 import { madd, nmadd } from '../vector';
 
-/** Blocks of up to this many elements (64 KiB) are transformed pass by pass; larger ones part by part, so that parts stay in the cache. */
+/**
+ * Blocks of up to this many elements (64 KiB) are transformed pass by pass; larger ones part by part, so that parts
+ * stay in the cache.
+ */
 @inline const NEAR: i32 = 2048;
 
 /** n is a power of two, at least 4. */

@@ -1,5 +1,5 @@
-// Four channels of a signal (steps, channels), to and from contiguous memory with the channels in the lanes. A negative step distance reads or
-// writes a signal backwards.
+// Four channels of a signal (steps, channels), to and from contiguous memory with the channels in the lanes. A negative
+// step distance reads or writes a signal backwards.
 import { loadLanes, storeLanes } from '../vector';
 
 /** `steps` steps as vectors, then zeros up to `end` vectors. */

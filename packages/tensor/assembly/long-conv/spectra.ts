@@ -1,7 +1,8 @@
-// Products of the spectra of real signals. A signal x of 2n steps is transformed as the n complex numbers x_{2t} + i x_{2t+1}. With E and O the
-// spectra of the even and the odd steps, element p holds Z_p = E_p + i O_p; the element p' of the opposite frequency holds conj(E_p) + i conj(O_p).
-// So E_p = (Z_p + conj Z_p') / 2 and O_p = (Z_p - conj Z_p') / 2i. In mirrored order p' lies in the same range [2^j, 2^(j+1)) as p, counted from
-// its other end; elements 0 and 1 (frequencies 0 and n/2) are their own opposites. T = W^k delays by one.
+// Products of the spectra of real signals. A signal x of 2n steps is transformed as the n complex numbers x_{2t} + i
+// x_{2t+1}. With E and O the spectra of the even and the odd steps, element p holds Z_p = E_p + i O_p; the element p'
+// of the opposite frequency holds conj(E_p) + i conj(O_p). So E_p = (Z_p + conj Z_p') / 2 and O_p = (Z_p - conj Z_p') /
+// 2i. In mirrored order p' lies in the same range [2^j, 2^(j+1)) as p, counted from its other end; elements 0 and 1
+// (frequencies 0 and n/2) are their own opposites. T = W^k delays by one.
 //
 //   convolution   E = E1 E2 + T O1 O2,                    O = E1 O2 + O1 E2
 //   correlation   E = E1 conj(E2) + O1 conj(O2),          O = O1 conj(E2) + conj(T) E1 conj(O2)       (r_j = sum_t x1_{t+j} x2_t)
@@ -10,7 +11,10 @@ import { madd, nmadd } from '../vector';
 /** T at an even element p of the upper part; odd elements have its negative. */
 @inline function delay(twiddles: usize, p: i32): usize { return twiddles + (<usize>(p >> 1) << 3); }
 
-/** Turns the transform of a kernel into E (at p) and O (at p'), scaled so that `multiply` and an unscaled inverse give the convolution. */
+/**
+ * Turns the transform of a kernel into E (at p) and O (at p'), scaled so that `multiply` and an unscaled inverse give
+ * the convolution.
+ */
 export function separate(data: usize, n: i32): void {
   const scale = f32x4.splat(1 / (<f32>n * 4));
   // Elements 0 and 1 hold two real numbers; `multiply` takes them unhalved.
@@ -67,7 +71,9 @@ export function multiply(data: usize, kernel: usize, n: i32, twiddles: usize): v
   }
 }
 
-/** Adds the spectrum of the correlation of `first` and `second` to `sums`, E at p and O at p' (four times their values). */
+/**
+ * Adds the spectrum of the correlation of `first` and `second` to `sums`, E at p and O at p' (four times their values).
+ */
 export function correlate(first: usize, second: usize, sums: usize, n: i32, twiddles: usize): void {
   const four = f32x4.splat(4);
   for (let at: usize = 0; at < 64; at += 32) {

@@ -5,9 +5,10 @@ import { madd, zero } from '../vector';
 @inline export const TILE: i32 = 8;
 
 /**
- * One tile of neighbouring outputs: out_i = sum of kernel_j u_{i-j} over j in [0, terms), on top of what is there if `add`. `terms` is a multiple
- * of 2; steps u - terms + 1 to u + TILE - 1 are read. Measured for tiles of outputs x terms, in multiply-adds per ns with and without fused
- * multiply-add: 8 x 2 26 and 22, 8 x 4 18 and 20, 12 x 2 19 and 15.
+ * One tile of neighbouring outputs: out_i = sum of kernel_j u_{i-j} over j in [0, terms), on top of what is there if
+ * `add`. `terms` is a multiple of 2; steps u - terms + 1 to u + TILE - 1 are read. Measured for tiles of outputs x
+ * terms, in multiply-adds per ns with and without fused multiply-add: 8 x 2 26 and 22, 8 x 4 18 and 20, 12 x 2 19 and
+ * 15.
  */
 export function convolveTile(u: usize, kernel: usize, terms: i32, out: usize, add: bool): void {
   let y0 = zero(), y1 = zero(), y2 = zero(), y3 = zero(), y4 = zero(), y5 = zero(), y6 = zero(), y7 = zero();

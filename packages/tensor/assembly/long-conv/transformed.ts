@@ -6,9 +6,10 @@ import { clearSteps, gatherSteps, scatterSteps } from './signal';
 import { fillTwiddles } from './twiddles';
 
 /*
- * Parameters: 0 u, 1 kernel, 2 y, 3 batch, 4 length, 5 channels, 6 taps (at most length), 7 flags (1: backwards in time), 8 workspaces, 9 bytes of
- * one, 10 their number, 11 n (complex elements of a transform: a power of two, at least 4, 2n >= length + taps - 1), 12 twiddles (n / 2).
- * A workspace holds two transforms, or three for the gradient of the kernel.
+ * Parameters: 0 u, 1 kernel, 2 y, 3 batch, 4 length, 5 channels, 6 taps (at most length), 7 flags (1: backwards in
+ * time), 8 workspaces, 9 bytes of one, 10 their number, 11 n (complex elements of a transform: a power of two, at least
+ * 4, 2n >= length + taps - 1), 12 twiddles (n / 2). A workspace holds two transforms, or three for the gradient of the
+ * kernel.
  */
 
 export function longConvTwiddles(params: usize, tid: i32, threads: i32): void {
@@ -35,7 +36,8 @@ export function longConvTransformed(params: usize, tid: i32, threads: i32): void
     const quad = unit / batch, b = unit - quad * batch;
     const lanes = min(channels - quad * 4, 4);
     if (kernelOf != quad) {
-      // An even and an odd step are the real and the imaginary part of an element: the layout is that of the steps themselves.
+      // An even and an odd step are the real and the imaginary part of an element: the layout is that of the steps
+      // themselves.
       gatherSteps(address(params, 1) + (<usize>quad << 4), line, taps, lanes, kernel, 2 * n);
       forward(kernel, n, twiddles);
       separate(kernel, n);
@@ -50,7 +52,10 @@ export function longConvTransformed(params: usize, tid: i32, threads: i32): void
   }
 }
 
-/** gradKernel_j = sum over b and t of gradY_t u_{t-j}; 0 gradY, 1 u, 2 gradKernel, 13 all taps: those from the length on get 0. */
+/**
+ * gradKernel_j = sum over b and t of gradY_t u_{t-j}; 0 gradY, 1 u, 2 gradKernel, 13 all taps: those from the length on
+ * get 0.
+ */
 export function longConvTransformedKernel(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), length = field(params, 4), channels = field(params, 5), taps = field(params, 6);
   const n = field(params, 11);

@@ -1,5 +1,5 @@
-// s_b = exp(-i pi v(b)), where v(b) mirrors the bits of b behind the point: v(1) = 1/2, v(2) = 1/4, v(3) = 3/4, ... The first entries are the
-// same for every transform size. See fft.ts for what they do.
+// s_b = exp(-i pi v(b)), where v(b) mirrors the bits of b behind the point: v(1) = 1/2, v(2) = 1/4, v(3) = 3/4, ... The
+// first entries are the same for every transform size. See fft.ts for what they do.
 import { sliceBegin, ceilDiv, useful } from '../slicing';
 
 /** exp(-i pi / 2^(bit + 1)): what bit `bit` of b multiplies into s_b. */

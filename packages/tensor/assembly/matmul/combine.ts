@@ -1,5 +1,5 @@
-// One or two rows against a matrix stored (k, n): out[i] = sum_p coefficient[i, p] matrix[p]. The matrix is streamed once; a block of the output
-// stays in the L1 cache meanwhile.
+// One or two rows against a matrix stored (k, n): out[i] = sum_p coefficient[i, p] matrix[p]. The matrix is streamed
+// once; a block of the output stays in the L1 cache meanwhile.
 import { madd, zero, loadLanes, storeLanes } from '../vector';
 import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
 
@@ -9,8 +9,9 @@ import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
 @inline const BLOCK: i32 = 4096;
 
 /**
- * Parameters: 0 coefficients, 1 matrix (k, n), 2 out (rows, n), 3 batch, 4 rows, 5 n, 6 k, 7..9 bytes from one matrix of the batch to the next in
- * coefficients, matrix, out, 10 and 11 bytes from coefficient[i, p] to [i + 1, p] and [i, p + 1].
+ * Parameters: 0 coefficients, 1 matrix (k, n), 2 out (rows, n), 3 batch, 4 rows, 5 n, 6 k, 7..9 bytes from one matrix
+ * of the batch to the next in coefficients, matrix, out, 10 and 11 bytes from coefficient[i, p] to [i + 1, p] and [i, p
+ * + 1].
  */
 export function matmulCombine(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 3), rows = field(params, 4), n = field(params, 5), k = field(params, 6);

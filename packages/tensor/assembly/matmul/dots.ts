@@ -1,5 +1,6 @@
-// A few rows against many, both stored row by row: out[i, j] = few[i] . many[j]. For decoding (1 row of x, all rows of a transposed weight) and
-// products with a single column. `many` is streamed once, one row at a time: two or four streams at once are slower from memory (toolchain.md).
+// A few rows against many, both stored row by row: out[i, j] = few[i] . many[j]. For decoding (1 row of x, all rows of
+// a transposed weight) and products with a single column. `many` is streamed once, one row at a time: two or four
+// streams at once are slower from memory (toolchain.md).
 import { madd, zero, laneSum, loadLanes } from '../vector';
 import { address, field, sliceBegin, useful } from '../slicing';
 
@@ -7,9 +8,9 @@ import { address, field, sliceBegin, useful } from '../slicing';
 @inline const GRAIN: i64 = 40_000;
 
 /**
- * Parameters: 0 few, 1 many (count, k), 2 out, 3 workspaces, 4 batch, 5 rows of few, 6 count, 7 k, 8 flag: few is stored (k, rows), 9..11 bytes
- * from one matrix of the batch to the next in few, many, out, 12 and 13 bytes from out[i, j] to out[i + 1, j] and out[i, j + 1],
- * 14 bytes of a workspace, 15 number of workspaces.
+ * Parameters: 0 few, 1 many (count, k), 2 out, 3 workspaces, 4 batch, 5 rows of few, 6 count, 7 k, 8 flag: few is
+ * stored (k, rows), 9..11 bytes from one matrix of the batch to the next in few, many, out, 12 and 13 bytes from out[i,
+ * j] to out[i + 1, j] and out[i, j + 1], 14 bytes of a workspace, 15 number of workspaces.
  */
 export function matmulDots(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 4), rows = field(params, 5), count = field(params, 6), k = field(params, 7);

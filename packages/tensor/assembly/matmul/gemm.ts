@@ -1,5 +1,6 @@
-// C = A B in blocks: a block of B is packed once and used for all rows; a block of A is packed only where it is stored transposed (its own rows
-// are read in place otherwise). The sum over k is cut at multiples of DEPTH, the only cut that a result can see, and the same for every thread.
+// C = A B in blocks: a block of B is packed once and used for all rows; a block of A is packed only where it is stored
+// transposed (its own rows are read in place otherwise). The sum over k is cut at multiples of DEPTH, the only cut that
+// a result can see, and the same for every thread.
 import { ROWS, tile6x8, tile4x8, tile6x4, tile4x4 } from './tiles';
 import { packB, packTransposedB, packTransposedA, packRows } from './pack';
 import { loadLanes, storeLanes } from '../vector';
@@ -10,14 +11,20 @@ import { loadLanes, storeLanes } from '../vector';
 @inline const WIDTH: i32 = 256;
 /** Rows per packed block of A. */
 @inline const HEIGHT: i32 = 96;
-/** Below this many rows packing B costs more than it gives; B is then read in place (where it isn't stored transposed). */
+/**
+ * Below this many rows packing B costs more than it gives; B is then read in place (where it isn't stored transposed).
+ */
 @inline const PACKING_ROWS: i32 = 13;
 
-// A thread's workspace: one tile for edges, one panel of A for edges, a block of A, a block of B. src/cpu/routines/matmul.ts knows its size.
+// A thread's workspace: one tile for edges, one panel of A for edges, a block of A, a block of B.
+// src/cpu/routines/matmul.ts knows its size.
 @inline const EDGE_PANEL: usize = 256;
 @inline const BLOCK_A: usize = 256 + 6 * 4 * 256;
 
-/** Rows [i0, i1) and columns [j0, j1) of C (m, n) = A B; j0 is a multiple of 8. Row distances are in bytes; with k = 0 the result is 0. */
+/**
+ * Rows [i0, i1) and columns [j0, j1) of C (m, n) = A B; j0 is a multiple of 8. Row distances are in bytes; with k = 0
+ * the result is 0.
+ */
 export function multiplyRegion(
   k: i32, a: usize, aLine: usize, transposeA: bool, b: usize, bLine: usize, transposeB: bool, c: usize, cRow: usize,
   i0: i32, i1: i32, j0: i32, j1: i32, workspace: usize, blockB: usize,

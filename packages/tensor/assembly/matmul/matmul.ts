@@ -6,8 +6,9 @@ import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
 @inline const GRAIN: i64 = 40_000;
 
 /**
- * Parameters: 0 a, 1 b, 2 c, 3 workspaces, 4 batch, 5 m, 6 n, 7 k, 8 flags (1: a is (k, m), 2: b is (n, k)), 9..11 bytes from one matrix of the
- * batch to the next in a, b (0: the same for all) and c, 12 bytes of a workspace, 13 offset of the block of B in it, 14 number of workspaces.
+ * Parameters: 0 a, 1 b, 2 c, 3 workspaces, 4 batch, 5 m, 6 n, 7 k, 8 flags (1: a is (k, m), 2: b is (n, k)), 9..11
+ * bytes from one matrix of the batch to the next in a, b (0: the same for all) and c, 12 bytes of a workspace, 13
+ * offset of the block of B in it, 14 number of workspaces.
  */
 export function matmul(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 4), m = field(params, 5), n = field(params, 6), k = field(params, 7);

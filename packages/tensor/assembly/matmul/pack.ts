@@ -3,8 +3,8 @@ import { ROWS } from './tiles';
 import { zero, loadLanes } from '../vector';
 
 /**
- * B (k, n), rows `bRow` bytes apart: `columns` columns from `b` on become panels of 8 columns, each (k, 8). A last panel of 1 to 4 columns is
- * (k, 4). Missing columns are 0.
+ * B (k, n), rows `bRow` bytes apart: `columns` columns from `b` on become panels of 8 columns, each (k, 8). A last
+ * panel of 1 to 4 columns is (k, 4). Missing columns are 0.
  */
 export function packB(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
   let j = 0;
@@ -74,7 +74,10 @@ export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, tar
   }
 }
 
-/** Rows of A stored as (k, m), rows `aStep` bytes apart: `rows` columns from `a` on become panels of ROWS, each (k, ROWS); missing ones are 0. */
+/**
+ * Rows of A stored as (k, m), rows `aStep` bytes apart: `rows` columns from `a` on become panels of ROWS, each (k,
+ * ROWS); missing ones are 0.
+ */
 export function packTransposedA(k: i32, rows: i32, a: usize, aStep: usize, target: usize): void {
   const panel = (<usize>k * ROWS) << 2;
   let i = 0;

@@ -1,8 +1,9 @@
 // The innermost loops: one tile of C = A B, over k terms.
 //
-// Element (i, p) of A lies at a + i * aRow + p * aStep, so that one routine reads A row by row (aStep 4), transposed, or packed. B gives eight
-// (or four) neighbouring columns per term, bStep bytes apart. All sums run over p in order: the tile an element falls into doesn't change it.
-// The tile height fits the 16 vector registers of x64: 6 x 8 with fused multiply-add, 4 x 8 where the product needs a register of its own.
+// Element (i, p) of A lies at a + i * aRow + p * aStep, so that one routine reads A row by row (aStep 4), transposed,
+// or packed. B gives eight (or four) neighbouring columns per term, bStep bytes apart. All sums run over p in order:
+// the tile an element falls into doesn't change it. The tile height fits the 16 vector registers of x64: 6 x 8 with
+// fused multiply-add, 4 x 8 where the product needs a register of its own.
 import { madd, zero } from '../vector';
 
 /** Rows of a full tile. */

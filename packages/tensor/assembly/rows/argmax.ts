@@ -4,7 +4,10 @@ import { maximum } from './maximum';
 /** Floats that pay for one more thread. */
 @inline const GRAIN: i64 = 16_384;
 
-/** Position of the largest value of each row, the first of equals; NaN is the largest. Parameters: 0 x, 1 out, 2 rows, 3 width. */
+/**
+ * Position of the largest value of each row, the first of equals; NaN is the largest. Parameters: 0 x, 1 out, 2 rows, 3
+ * width.
+ */
 export function argmax(params: usize, tid: i32, threads: i32): void {
   const rows = field(params, 2), width = field(params, 3);
   threads = useful(threads, <i64>rows * <i64>(width + 16), GRAIN);

@@ -9,9 +9,9 @@ import { maximum } from './maximum';
 @inline const BLOCK: i32 = 2048;
 
 /**
- * logSumExp[i] = log sum_j exp(logits[i, j]); losses[i] = logSumExp[i] - logits[i, targets[i]], 0 where the target is ignored; 0, and a fault of
- * kind 3, for any other target outside the classes.
- * Parameters: 0 logits, 1 targets, 2 losses, 3 logSumExp, 4 fault, 5 rows, 6 classes, 7 ignored target.
+ * logSumExp[i] = log sum_j exp(logits[i, j]); losses[i] = logSumExp[i] - logits[i, targets[i]], 0 where the target is
+ * ignored; 0, and a fault of kind 3, for any other target outside the classes. Parameters: 0 logits, 1 targets, 2
+ * losses, 3 logSumExp, 4 fault, 5 rows, 6 classes, 7 ignored target.
  */
 export function crossEntropy(params: usize, tid: i32, threads: i32): void {
   const rows = field(params, 5), classes = field(params, 6), ignored = field(params, 7);

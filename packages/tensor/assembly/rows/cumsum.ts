@@ -5,8 +5,8 @@ import { loadLanes, storeLanes } from '../vector';
 @inline const GRAIN: i64 = 8_192;
 
 /**
- * Running sums along the middle axis of (rows, length, width), from its end if asked. They are kept in float64: an error of float32 would grow
- * with the length. Parameters: 0 x, 1 y, 2 rows, 3 length, 4 width, 5 reverse.
+ * Running sums along the middle axis of (rows, length, width), from its end if asked. They are kept in float64: an
+ * error of float32 would grow with the length. Parameters: 0 x, 1 y, 2 rows, 3 length, 4 width, 5 reverse.
  */
 export function cumsum(params: usize, tid: i32, threads: i32): void {
   const rows = field(params, 2), length = field(params, 3), width = field(params, 4);

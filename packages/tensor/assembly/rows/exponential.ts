@@ -19,8 +19,8 @@ const TABLE: usize = memory.data<f32>([
 ], 16);
 
 /**
- * Adds e^(x - shift) of `count` floats, none above `shift`: each with a relative error below 1.2e-7, exactly 0 below ln(2^-126). Two vectors go
- * side by side and share the constants' loads.
+ * Adds e^(x - shift) of `count` floats, none above `shift`: each with a relative error below 1.2e-7, exactly 0 below
+ * ln(2^-126). Two vectors go side by side and share the constants' loads.
  */
 export function sumExp(x: usize, count: i32, shift: f32): f32 {
   const s = f32x4.splat(shift);
@@ -79,7 +79,10 @@ export function sumExp(x: usize, count: i32, shift: f32): f32 {
   return laneSum(f32x4.add(sum, sum2));
 }
 
-/** Natural logarithm of a positive normal number, to about 1e-15: x = 2^e m with m near 1, log m = 2 artanh((m - 1) / (m + 1)). */
+/**
+ * Natural logarithm of a positive normal number, to about 1e-15: x = 2^e m with m near 1, log m = 2 artanh((m - 1) / (m
+ * + 1)).
+ */
 export function logarithm(x: f64): f64 {
   const bits = reinterpret<i64>(x);
   let e = <i32>(bits >> 52) - 1023;

@@ -1,4 +1,7 @@
-/** Largest of `count` floats, NaN if there is one, -infinity of none. (f32x4.max has to treat NaN and -0 itself: 8 instructions on x64.) */
+/**
+ * Largest of `count` floats, NaN if there is one, -infinity of none. (f32x4.max has to treat NaN and -0 itself: 8
+ * instructions on x64.)
+ */
 export function maximum(x: usize, count: i32): f32 {
   let a = f32x4.splat(-Infinity), b = a;
   let unordered = i32x4.splat(0);

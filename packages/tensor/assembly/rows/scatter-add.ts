@@ -6,9 +6,9 @@ import { loadLanes, storeLanes } from '../vector';
 @inline const GRAIN: i64 = 16_384;
 
 /**
- * out[ids[i]] += updates[i] for i in ascending order, from 0; an id outside [0, rows) adds nothing and is a fault of kind 2.
- * A thread owns columns where there are enough of them, else rows: so every sum is made by one thread, in order.
- * Parameters: 0 updates, 1 ids, 2 out, 3 fault, 4 rows, 5 width, 6 count.
+ * out[ids[i]] += updates[i] for i in ascending order, from 0; an id outside [0, rows) adds nothing and is a fault of
+ * kind 2. A thread owns columns where there are enough of them, else rows: so every sum is made by one thread, in
+ * order. Parameters: 0 updates, 1 ids, 2 out, 3 fault, 4 rows, 5 width, 6 count.
  */
 export function scatterAdd(params: usize, tid: i32, threads: i32): void {
   const rows = field(params, 4), width = field(params, 5), count = field(params, 6);

@@ -6,9 +6,9 @@ import { address, field, sliceBegin, useful } from '../slicing';
 @inline const SHORT: i32 = 40;
 
 /**
- * Rows in descending order, stable, NaN first: values and their positions. Elements are pairs (key, position) in 64 bits, the key ascending;
- * longer rows go through four counting passes over the key's bytes.
- * Parameters: 0 x, 1 values, 2 indices, 3 rows, 4 width, 5 workspaces, 6 bytes of one (2 rows of pairs, 256 counts), 7 their number.
+ * Rows in descending order, stable, NaN first: values and their positions. Elements are pairs (key, position) in 64
+ * bits, the key ascending; longer rows go through four counting passes over the key's bytes. Parameters: 0 x, 1 values,
+ * 2 indices, 3 rows, 4 width, 5 workspaces, 6 bytes of one (2 rows of pairs, 256 counts), 7 their number.
  */
 export function sort(params: usize, tid: i32, threads: i32): void {
   const rows = field(params, 3), width = field(params, 4);

@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import { causalConv1d, causalConv1dBackward } from '../../src/cpu/routines/causal-conv1d';
-import { causalConv1d as forwardOracle, causalConv1dBackward as backwardOracle } from '../../src/reference/routines/causal-conv1d';
+import {
+  causalConv1d as forwardOracle,
+  causalConv1dBackward as backwardOracle,
+} from '../../src/reference/routines/causal-conv1d';
 import { complaints, f32, i32, Noise, reference, routineCall } from './harness';
 
 interface Case {
@@ -22,7 +25,10 @@ function inputsOf({ batch, length, channels, width, bias = true, initial = false
     weight: noise.floats(channels * width),
     bias: bias ? noise.floats(channels) : null,
     initial: initial ? noise.floats(batch * (width - 1) * channels) : null,
-    resets: resetEvery > 0 ? Int32Array.from({ length: batch * length }, () => (noise.integer(resetEvery) === 0 ? 1 : 0)) : null,
+    resets:
+      resetEvery > 0
+        ? Int32Array.from({ length: batch * length }, () => (noise.integer(resetEvery) === 0 ? 1 : 0))
+        : null,
   };
 }
 
@@ -43,7 +49,9 @@ function check(c: Case): string[] {
   const { forward, backward } = calls(c);
   const rows = 2e-6 * Math.sqrt(c.batch * c.length + 1);
   return [
-    ...complaints(causalConv1d, forwardOracle, forward, [i.x, i.weight, i.bias, i.initial, i.resets], { tolerance: 1e-6 + 2e-7 * c.width }),
+    ...complaints(causalConv1d, forwardOracle, forward, [i.x, i.weight, i.bias, i.initial, i.resets], {
+      tolerance: 1e-6 + 2e-7 * c.width,
+    }),
     ...complaints(causalConv1dBackward, backwardOracle, backward, [i.gradY, i.x, i.weight, i.initial, i.resets], {
       tolerance: [1e-6 + 2e-7 * c.width, rows, rows, 1e-6 + 2e-7 * c.width],
     }),
@@ -55,7 +63,9 @@ it('agrees with the reference over lengths, channels and widths', () => {
   for (const width of [1, 2, 3, 4, 5, 7, 9]) {
     for (const length of [1, 2, 3, 4, 5, 8, 13, 37]) {
       for (const channels of [1, 3, 4, 6, 8]) {
-        for (const initial of [false, true]) for (const resetEvery of [0, 4]) found.push(...check({ batch: 2, length, channels, width, initial, resetEvery }));
+        for (const initial of [false, true])
+          for (const resetEvery of [0, 4])
+            found.push(...check({ batch: 2, length, channels, width, initial, resetEvery }));
       }
     }
   }
@@ -73,17 +83,34 @@ it.each<Case>([
 });
 
 it('resets at step 0 and at every step', () => {
-  for (const flags of [[1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0]]) {
+  for (const flags of [
+    [1, 0, 0, 0, 0, 0, 0],
+    [1, 1, 1, 1, 1, 1, 1],
+    [0, 0, 0, 0, 0, 0, 1],
+    [0, 0, 1, 0, 0, 0, 0],
+  ]) {
     const c = { batch: 1, length: 7, channels: 5, width: 4, initial: true, resetEvery: 1 };
     const i = { ...inputsOf(c), resets: Int32Array.from(flags) };
     const { forward, backward } = calls(c);
-    expect(complaints(causalConv1d, forwardOracle, forward, [i.x, i.weight, i.bias, i.initial, i.resets], { tolerance: 2e-6 })).toEqual([]);
-    expect(complaints(causalConv1dBackward, backwardOracle, backward, [i.gradY, i.x, i.weight, i.initial, i.resets], { tolerance: 2e-6 })).toEqual([]);
+    expect(
+      complaints(causalConv1d, forwardOracle, forward, [i.x, i.weight, i.bias, i.initial, i.resets], {
+        tolerance: 2e-6,
+      }),
+    ).toEqual([]);
+    expect(
+      complaints(causalConv1dBackward, backwardOracle, backward, [i.gradY, i.x, i.weight, i.initial, i.resets], {
+        tolerance: 2e-6,
+      }),
+    ).toEqual([]);
   }
 });
 
 it('takes empty batches, lengths and channels', () => {
-  for (const [batch, length, channels] of [[0, 5, 4], [2, 0, 4], [2, 5, 0]]) {
+  for (const [batch, length, channels] of [
+    [0, 5, 4],
+    [2, 0, 4],
+    [2, 5, 0],
+  ]) {
     expect(check({ batch, length, channels, width: 4, initial: true })).toEqual([]);
     expect(check({ batch, length, channels, width: 3 })).toEqual([]);
   }
@@ -94,7 +121,10 @@ it('has a reference whose backward is the derivative of its forward', () => {
   const i = inputsOf(c);
   const { forward, backward } = calls(c);
   const loss = ([x, weight, bias, initial]: Float32Array[]): number =>
-    Array.from(reference(forwardOracle, forward, [x, weight, bias, initial, i.resets])[0]).reduce((sum, y, at) => sum + y * i.gradY[at], 0);
+    Array.from(reference(forwardOracle, forward, [x, weight, bias, initial, i.resets])[0]).reduce(
+      (sum, y, at) => sum + y * i.gradY[at],
+      0,
+    );
   const gradients = reference(backwardOracle, backward, [i.gradY, i.x, i.weight, i.initial, i.resets]);
   const operands = [i.x, i.weight, i.bias, i.initial] as Float32Array[];
   operands.forEach((operand, which) => {

@@ -21,7 +21,9 @@ export type Variant = (typeof variants)[number];
 const pages = 4096;
 const canary = 0x7fc0beef;
 
-/** The kernels on a memory of their own. Each call lays its buffers out from the start, with marked words between them. */
+/**
+ * The kernels on a memory of their own. Each call lays its buffers out from the start, with marked words between them.
+ */
 export class KernelMachine {
   private readonly memory = new WebAssembly.Memory({ initial: 64, maximum: pages, shared: true });
   private readonly modules: Record<string, WebAssembly.Exports> = {};
@@ -30,12 +32,23 @@ export class KernelMachine {
   constructor(modules: Readonly<Record<string, string>>) {
     for (const [name, base64] of Object.entries(modules)) {
       const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      this.modules[name] = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: this.memory } }).exports;
+      this.modules[name] = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+        env: { memory: this.memory },
+      }).exports;
     }
   }
 
-  /** Runs all phases; the "threads" take their turns one after the other, in ascending or (`backwards`) descending order. */
-  run(routine: CpuRoutine, call: RoutineCall, inputs: readonly (Values | null)[], threads = 1, backwards = false): CpuResult {
+  /**
+   * Runs all phases; the "threads" take their turns one after the other, in ascending or (`backwards`) descending
+   * order.
+   */
+  run(
+    routine: CpuRoutine,
+    call: RoutineCall,
+    inputs: readonly (Values | null)[],
+    threads = 1,
+    backwards = false,
+  ): CpuResult {
     const refused = routine.refuses?.(call) ?? null;
     if (refused !== null) throw new Error(`refused: ${refused}`);
     const marks: number[] = [];
@@ -60,8 +73,16 @@ export class KernelMachine {
     words.fill(0x7fa00000, 65536 >> 2, free >> 2);
     for (const at of marks) words[at >> 2] = canary;
     words.fill(0, fault >> 2, (fault >> 2) + 4);
-    inputs.forEach((x, i) => x && new Uint8Array(this.memory.buffer).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength), inputsAt[i]));
-    routine.writeParams(new DataView(this.memory.buffer), params, call, { inputs: inputsAt, outputs: outputsAt, scratch, fault });
+    inputs.forEach(
+      (x, i) =>
+        x && new Uint8Array(this.memory.buffer).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength), inputsAt[i]),
+    );
+    routine.writeParams(new DataView(this.memory.buffer), params, call, {
+      inputs: inputsAt,
+      outputs: outputsAt,
+      scratch,
+      fault,
+    });
     for (const phase of routine.phases(call)) {
       const kernel = this.modules[phase.module][phase.name] as Kernel | undefined;
       if (!kernel) throw new Error(`no kernel ${phase.module}.${phase.name}`);
@@ -72,7 +93,8 @@ export class KernelMachine {
       for (let i = 0; i < threads; i++) kernel(params, backwards ? threads - 1 - i : i, threads);
     }
     const broken = marks.find((at) => words[at >> 2] !== canary);
-    if (broken !== undefined) throw new Error(`${call.name} wrote outside its buffers, near byte ${broken} (scratch at ${scratch})`);
+    if (broken !== undefined)
+      throw new Error(`${call.name} wrote outside its buffers, near byte ${broken} (scratch at ${scratch})`);
     const outputs = call.outputs.map((spec, i) => {
       const Type = spec.dtype === 'int32' ? Int32Array : Float32Array;
       return new Type(this.memory.buffer, outputsAt[i], sizeOf(spec.shape)).slice();
@@ -92,19 +114,28 @@ export const f32 = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32
 export const i32 = (...shape: number[]): TensorSpec => ({ shape, dtype: 'int32' });
 
 export function routineCall(
-  name: RoutineName, inputs: readonly (TensorSpec | null)[], outputs: readonly TensorSpec[], attributes: Record<string, number | boolean> = {},
+  name: RoutineName,
+  inputs: readonly (TensorSpec | null)[],
+  outputs: readonly TensorSpec[],
+  attributes: Record<string, number | boolean> = {},
 ): RoutineCall {
   return { name, inputs, outputs, attributes };
 }
 
 /** What the float64 reference gives for the same inputs. */
-export function reference(routine: ReferenceRoutine, call: RoutineCall, inputs: readonly (Values | null)[]): (Float64Array | Int32Array)[] {
+export function reference(
+  routine: ReferenceRoutine,
+  call: RoutineCall,
+  inputs: readonly (Values | null)[],
+): (Float64Array | Int32Array)[] {
   const array = ({ shape, dtype }: TensorSpec, data: Float64Array | Int32Array): RefArray => ({ shape, dtype, data });
   const wide = inputs.map((x, i) => {
     const spec = call.inputs[i];
     return x && spec ? array(spec, x instanceof Int32Array ? x : Float64Array.from(x)) : null;
   });
-  const outputs = call.outputs.map((spec) => array(spec, spec.dtype === 'int32' ? new Int32Array(sizeOf(spec.shape)) : new Float64Array(sizeOf(spec.shape))));
+  const outputs = call.outputs.map((spec) =>
+    array(spec, spec.dtype === 'int32' ? new Int32Array(sizeOf(spec.shape)) : new Float64Array(sizeOf(spec.shape))),
+  );
   routine(wide, outputs, call.attributes);
   return outputs.map((x) => x.data);
 }
@@ -155,11 +186,16 @@ export interface CheckOptions {
 }
 
 /**
- * Runs a call with both variants and several thread counts, in both thread orders. Returns a list of complaints (empty if all is well), so that
- * a test can name its case: errors against the reference, and any bit that depends on the number or order of threads.
+ * Runs a call with both variants and several thread counts, in both thread orders. Returns a list of complaints (empty
+ * if all is well), so that a test can name its case: errors against the reference, and any bit that depends on the
+ * number or order of threads.
  */
 export function complaints(
-  routine: CpuRoutine, oracle: ReferenceRoutine, call: RoutineCall, inputs: readonly (Values | null)[], options: CheckOptions,
+  routine: CpuRoutine,
+  oracle: ReferenceRoutine,
+  call: RoutineCall,
+  inputs: readonly (Values | null)[],
+  options: CheckOptions,
 ): string[] {
   const found: string[] = [];
   const shapes = [...call.inputs, ...call.outputs].map((spec) => (spec ? `(${spec.shape.join(', ')})` : '-')).join(' ');
@@ -175,7 +211,8 @@ export function complaints(
       for (let i = 0; i < expected.length; i++) {
         const tolerance = typeof options.tolerance === 'number' ? options.tolerance : options.tolerance[i];
         const error = largestError(result.outputs[i], expected[i]);
-        if (!(error <= tolerance)) found.push(`${label} ${variant}, ${threads} threads: output ${i} is off by ${error}, allowed ${tolerance}`);
+        if (!(error <= tolerance))
+          found.push(`${label} ${variant}, ${threads} threads: output ${i} is off by ${error}, allowed ${tolerance}`);
         const same = bits(first.outputs[i]).every((x, at) => x === bits(result.outputs[i])[at]);
         if (!same) found.push(`${label} ${variant}: output ${i} with ${threads} threads has other bits than with 1`);
       }

@@ -2,7 +2,9 @@ import { expect, it } from 'vitest';
 import type { CpuRoutine } from '../../src/cpu/routine';
 import { longConv, longConvBy, longConvGradInput, longConvGradKernel } from '../../src/cpu/routines/long-conv';
 import {
-  longConv as forwardOracle, longConvGradInput as inputOracle, longConvGradKernel as kernelOracle,
+  longConv as forwardOracle,
+  longConvGradInput as inputOracle,
+  longConvGradKernel as kernelOracle,
 } from '../../src/reference/routines/long-conv';
 import type { RoutineCall } from '../../src/compile/program';
 import { complaints, f32, kernelMachine, largestError, Noise, reference, routineCall, variants } from './harness';
@@ -29,7 +31,11 @@ function path(routine: CpuRoutine, call: RoutineCall): string {
   return routine.phases(call).at(-1)?.name ?? '';
 }
 
-function check(c: Case, threads?: readonly number[], routines: ReturnType<typeof longConvBy> = longConvBy('shorter')): string[] {
+function check(
+  c: Case,
+  threads?: readonly number[],
+  routines: ReturnType<typeof longConvBy> = longConvBy('shorter'),
+): string[] {
   const noise = new Noise(c.length * 17 + c.channels * 5 + c.taps);
   const signal = noise.floats(c.batch * c.length * c.channels);
   const other = noise.floats(c.batch * c.length * c.channels);
@@ -41,7 +47,8 @@ function check(c: Case, threads?: readonly number[], routines: ReturnType<typeof
     ...complaints(routines.longConv, forwardOracle, forward, [signal, kernel], { tolerance, threads }),
     ...complaints(routines.longConvGradInput, inputOracle, gradInput, [signal, kernel], { tolerance, threads }),
     ...complaints(routines.longConvGradKernel, kernelOracle, gradKernel, [other, signal], {
-      tolerance: 1e-6 * Math.sqrt(c.batch * (c.length + 1)) + 4e-6, threads,
+      tolerance: 1e-6 * Math.sqrt(c.batch * (c.length + 1)) + 4e-6,
+      threads,
     }),
   ];
 }
@@ -74,21 +81,32 @@ it.each(long)('agrees with the reference at %o (%s)', (c, way) => {
 });
 
 it('takes empty batches, lengths and channels', () => {
-  for (const [batch, length, channels] of [[0, 5, 4], [2, 0, 4], [2, 5, 0]]) expect(check({ batch, length, channels, taps: 3 })).toEqual([]);
+  for (const [batch, length, channels] of [
+    [0, 5, 4],
+    [2, 0, 4],
+    [2, 5, 0],
+  ])
+    expect(check({ batch, length, channels, taps: 3 })).toEqual([]);
 });
 
 it('goes through transforms of every size', () => {
   const routines = longConvBy('transforms');
   const found: string[] = [];
   for (const length of [1, 2, 3, 5, 8, 9, 16, 17, 33, 65, 100, 128, 200, 257, 512]) {
-    for (const taps of [1, 3, length, length + 5]) found.push(...check({ batch: 2, length, channels: 5, taps }, [1, 2], routines));
+    for (const taps of [1, 3, length, length + 5])
+      found.push(...check({ batch: 2, length, channels: 5, taps }, [1, 2], routines));
   }
   expect(found).toEqual([]);
 });
 
 it('goes term by term at any length', () => {
   const routines = longConvBy('terms');
-  for (const [length, taps] of [[511, 511], [600, 30], [1025, 2000]]) expect(check({ batch: 1, length, channels: 6, taps }, [1, 2], routines)).toEqual([]);
+  for (const [length, taps] of [
+    [511, 511],
+    [600, 30],
+    [1025, 2000],
+  ])
+    expect(check({ batch: 1, length, channels: 6, taps }, [1, 2], routines)).toEqual([]);
 });
 
 it('keeps a large channel out of its neighbours', () => {

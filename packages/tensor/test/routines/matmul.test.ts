@@ -28,14 +28,26 @@ it('multiplies small matrices of every size and layout', () => {
   const sizes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 25];
   const found: string[] = [];
   for (const layout of layouts) {
-    for (const m of sizes) for (const n of sizes) for (const k of [1, 2, 3, 5, 16, 19]) found.push(...check({ m, n, k, ...layout }));
+    for (const m of sizes)
+      for (const n of sizes) for (const k of [1, 2, 3, 5, 16, 19]) found.push(...check({ m, n, k, ...layout }));
   }
   expect(found).toEqual([]);
 });
 
 it.each([
-  [97, 260, 300], [100, 36, 128], [64, 70, 515], [13, 513, 257], [193, 9, 1030], [1, 1000, 300], [300, 1, 1000], [2, 4100, 70], [700, 2, 65],
-  [16, 16, 2048], [11, 300, 77], [12, 8200, 5], [1, 8201, 6],
+  [97, 260, 300],
+  [100, 36, 128],
+  [64, 70, 515],
+  [13, 513, 257],
+  [193, 9, 1030],
+  [1, 1000, 300],
+  [300, 1, 1000],
+  [2, 4100, 70],
+  [700, 2, 65],
+  [16, 16, 2048],
+  [11, 300, 77],
+  [12, 8200, 5],
+  [1, 8201, 6],
 ])('multiplies (%i x %i) with %i terms in every layout', (m, n, k) => {
   for (const layout of layouts) expect(check({ m, n, k, ...layout })).toEqual([]);
 });
@@ -43,8 +55,23 @@ it.each([
 it('multiplies batches, and broadcasts either operand', () => {
   const found: string[] = [];
   for (const layout of layouts) {
-    for (const [batchA, batchB] of [[5, 5], [1, 5], [5, 1], [9, 9], [2, 1], [1, 2]]) {
-      for (const [m, n, k] of [[1, 7, 9], [3, 40, 33], [17, 19, 23], [64, 33, 70], [130, 1, 60], [2, 35, 61], [7, 2, 40]]) {
+    for (const [batchA, batchB] of [
+      [5, 5],
+      [1, 5],
+      [5, 1],
+      [9, 9],
+      [2, 1],
+      [1, 2],
+    ]) {
+      for (const [m, n, k] of [
+        [1, 7, 9],
+        [3, 40, 33],
+        [17, 19, 23],
+        [64, 33, 70],
+        [130, 1, 60],
+        [2, 35, 61],
+        [7, 2, 40],
+      ]) {
         found.push(...check({ batchA, batchB, m, n, k, ...layout }));
       }
     }
@@ -54,7 +81,16 @@ it('multiplies batches, and broadcasts either operand', () => {
 
 it('gives 0 for a sum of no terms, and takes empty results', () => {
   for (const layout of layouts) {
-    for (const [m, n, k] of [[5, 6, 0], [1, 6, 0], [6, 1, 0], [20, 20, 0], [0, 5, 3], [5, 0, 3], [0, 0, 0], [30, 30, 0]]) {
+    for (const [m, n, k] of [
+      [5, 6, 0],
+      [1, 6, 0],
+      [6, 1, 0],
+      [20, 20, 0],
+      [0, 5, 3],
+      [5, 0, 3],
+      [0, 0, 0],
+      [30, 30, 0],
+    ]) {
       expect(check({ m, n, k, ...layout })).toEqual([]);
       expect(check({ batchA: 3, batchB: 3, m, n, k, ...layout })).toEqual([]);
     }

@@ -30,12 +30,22 @@ export const causalConv1d: CpuRoutine = {
   writeParams(view, at, call, pointers) {
     const s = sizes(shapeOf(call, 0), shapeOf(call, 1));
     writeFields(view, at, [
-      ...pointers.inputs, pointers.outputs[0], s.batch, s.length, s.channels, s.width, pointers.scratch, workspaceBytes(s), maxWorkers,
+      ...pointers.inputs,
+      pointers.outputs[0],
+      s.batch,
+      s.length,
+      s.channels,
+      s.width,
+      pointers.scratch,
+      workspaceBytes(s),
+      maxWorkers,
     ]);
   },
 };
 
-/** Pieces that the sums over all rows are cut into: enough for threads and for accuracy, few enough to add up quickly. */
+/**
+ * Pieces that the sums over all rows are cut into: enough for threads and for accuracy, few enough to add up quickly.
+ */
 function slices({ batch, length }: Sizes): number {
   return Math.max(1, Math.min(64, Math.floor((batch * length) / 64)));
 }
@@ -45,7 +55,10 @@ function partialBytes(s: Sizes): number {
 }
 
 export const causalConv1dBackward: CpuRoutine = {
-  phases: () => [{ module: 'kernels', name: 'causalConv1dBackward' }, { module: 'kernels', name: 'causalConv1dReduce' }],
+  phases: () => [
+    { module: 'kernels', name: 'causalConv1dBackward' },
+    { module: 'kernels', name: 'causalConv1dReduce' },
+  ],
   scratchBytes(call) {
     const s = sizes(shapeOf(call, 1), shapeOf(call, 2));
     return maxWorkers * workspaceBytes(s) + partialBytes(s);
@@ -55,8 +68,17 @@ export const causalConv1dBackward: CpuRoutine = {
     const s = sizes(shapeOf(call, 1), shapeOf(call, 2));
     const { scratch } = pointers;
     writeFields(view, at, [
-      ...pointers.inputs, ...pointers.outputs, s.batch, s.length, s.channels, s.width,
-      scratch, workspaceBytes(s), maxWorkers, scratch + maxWorkers * workspaceBytes(s), slices(s),
+      ...pointers.inputs,
+      ...pointers.outputs,
+      s.batch,
+      s.length,
+      s.channels,
+      s.width,
+      scratch,
+      workspaceBytes(s),
+      maxWorkers,
+      scratch + maxWorkers * workspaceBytes(s),
+      slices(s),
     ]);
   },
 };

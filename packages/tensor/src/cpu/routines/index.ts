@@ -13,6 +13,19 @@ import { sort } from './sort';
 
 /** Every routine on WASM. */
 export const cpuRoutines: Record<RoutineName, CpuRoutine> = {
-  matmul, causalConv1d, causalConv1dBackward, longConv, longConvGradInput, longConvGradKernel, selectiveScan, selectiveScanBackward, stateUpdate,
-  gather, scatterAdd, crossEntropy, argmax, sort, cumsum,
+  matmul,
+  causalConv1d,
+  causalConv1dBackward,
+  longConv,
+  longConvGradInput,
+  longConvGradKernel,
+  selectiveScan,
+  selectiveScanBackward,
+  stateUpdate,
+  gather,
+  scatterAdd,
+  crossEntropy,
+  argmax,
+  sort,
+  cumsum,
 };

@@ -26,7 +26,8 @@ function plan(shape: Shape, allTaps: number, gradKernel: boolean, way: Way): Pla
   const [batch, length, channels] = shape;
   const taps = Math.min(allTaps, length);
   const transform = Math.max(4, 2 ** Math.ceil(Math.log2(Math.max(1, length + taps - 1) / 2)));
-  const short = length === 0 || (way === 'shorter' ? !transformsAreShorter(batch, length, taps, transform) : way === 'terms');
+  const short =
+    length === 0 || (way === 'shorter' ? !transformsAreShorter(batch, length, taps, transform) : way === 'terms');
   const n = short ? 0 : transform;
   // Vectors in a workspace: see assembly/long-conv/direct.ts (tiles of 8 outputs) and transformed.ts.
   const up = (x: number, to: number): number => Math.ceil(x / to) * to;
@@ -34,7 +35,10 @@ function plan(shape: Shape, allTaps: number, gradKernel: boolean, way: Way): Pla
   if (n === 0) rows = gradKernel ? up(length, 2) + 8 + length + 8 + up(taps, 8) : up(taps, 2) + 8 + 2 * up(length, 8);
   const workspace = cacheLines(rows * 16);
   const quads = Math.ceil(channels / 4);
-  const workers = Math.max(1, Math.min(maxWorkers, gradKernel ? quads : quads * batch, Math.max(2, Math.floor(workspaceLimit / workspace))));
+  const workers = Math.max(
+    1,
+    Math.min(maxWorkers, gradKernel ? quads : quads * batch, Math.max(2, Math.floor(workspaceLimit / workspace))),
+  );
   return { batch, length, channels, taps, allTaps, n, workspace, workers };
 }
 
@@ -48,23 +52,42 @@ function transformsAreShorter(batch: number, length: number, taps: number, n: nu
 function fields(p: Plan, pointers: readonly number[], scratch: number, backwards: boolean): number[] {
   const twiddles = scratch + p.workers * p.workspace;
   return [
-    ...pointers, p.batch, p.length, p.channels, p.taps, backwards ? 1 : 0, scratch, p.workspace, p.workers, p.n, twiddles, p.allTaps,
+    ...pointers,
+    p.batch,
+    p.length,
+    p.channels,
+    p.taps,
+    backwards ? 1 : 0,
+    scratch,
+    p.workspace,
+    p.workers,
+    p.n,
+    twiddles,
+    p.allTaps,
   ];
 }
 
 function routine(planOf: (call: RoutineCall) => Plan, kernelGradient: boolean, backwards: boolean): CpuRoutine {
   const suffix = kernelGradient ? 'Kernel' : '';
   return {
-    phases: (call) => planOf(call).n === 0
-      ? [{ module: 'kernels', name: `longConvDirect${suffix}` }]
-      : [{ module: 'kernels', name: 'longConvTwiddles' }, { module: 'kernels', name: `longConvTransformed${suffix}` }],
+    phases: (call) =>
+      planOf(call).n === 0
+        ? [{ module: 'kernels', name: `longConvDirect${suffix}` }]
+        : [
+            { module: 'kernels', name: 'longConvTwiddles' },
+            { module: 'kernels', name: `longConvTransformed${suffix}` },
+          ],
     scratchBytes(call) {
       const p = planOf(call);
       return p.workers * p.workspace + p.n * 4;
     },
     paramBytes: () => 64,
     writeParams(view, at, call, pointers) {
-      writeFields(view, at, fields(planOf(call), [...pointers.inputs, ...pointers.outputs], pointers.scratch, backwards));
+      writeFields(
+        view,
+        at,
+        fields(planOf(call), [...pointers.inputs, ...pointers.outputs], pointers.scratch, backwards),
+      );
     },
   };
 }

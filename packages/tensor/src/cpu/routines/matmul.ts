@@ -3,7 +3,10 @@ import type { Shape } from '../../shape';
 import type { CpuRoutine } from '../routine';
 import { cacheLines, maxWorkers, writeFields } from './parameter-struct';
 
-/** One product, as the kernels see it: `batch` products of (m, k) and (k, n). Batches that share b are already folded into m. */
+/**
+ * One product, as the kernels see it: `batch` products of (m, k) and (k, n). Batches that share b are already folded
+ * into m.
+ */
 interface Product {
   readonly batch: number;
   readonly m: number;
@@ -85,7 +88,23 @@ export const matmul: CpuRoutine = {
     const { bytes, blockB, count } = workspace(p);
     if (p.kernel === 'matmul') {
       const flags = (p.transposeA ? 1 : 0) + (p.transposeB ? 2 : 0);
-      writeFields(view, at, [a, b, out, pointers.scratch, batch, m, n, k, flags, strideA, strideB, strideOut, bytes, blockB, count]);
+      writeFields(view, at, [
+        a,
+        b,
+        out,
+        pointers.scratch,
+        batch,
+        m,
+        n,
+        k,
+        flags,
+        strideA,
+        strideB,
+        strideOut,
+        bytes,
+        blockB,
+        count,
+      ]);
     } else if (p.kernel === 'matmulDots') {
       const transposed = fewTransposed(p) ? 1 : 0;
       const operands = swapped ? [b, a] : [a, b];
@@ -93,7 +112,19 @@ export const matmul: CpuRoutine = {
       const steps = swapped ? [4, n * 4] : [n * 4, 4];
       const [rows, others] = swapped ? [n, m] : [m, n];
       writeFields(view, at, [
-        ...operands, out, pointers.scratch, batch, rows, others, k, transposed, ...strides, strideOut, ...steps, bytes, count,
+        ...operands,
+        out,
+        pointers.scratch,
+        batch,
+        rows,
+        others,
+        k,
+        transposed,
+        ...strides,
+        strideOut,
+        ...steps,
+        bytes,
+        count,
       ]);
     } else if (swapped) {
       writeFields(view, at, [b, a, out, batch, 1, m, k, strideB, strideA, strideOut, 0, 4]);

@@ -1,12 +1,34 @@
-import { type ScanCall, scanExports, type ScanKernel, type ScanPointers, scanParamsBytes, scanScratchBytes, type ScanShape, writeScanParams } from '@mamba-ts/scan';
+import {
+  type ScanCall,
+  scanExports,
+  type ScanKernel,
+  type ScanPointers,
+  scanParamsBytes,
+  scanScratchBytes,
+  type ScanShape,
+  writeScanParams,
+} from '@mamba-ts/scan';
 import type { RoutineCall, TensorSpec } from '../../compile/program';
 import type { CpuRoutine } from '../routine';
 
-/** The scan's kernels want a work area per thread; the plan must not depend on how many threads there are, so it has room for all that a device may have. */
+/**
+ * The scan's kernels want a work area per thread; the plan must not depend on how many threads there are, so it has
+ * room for all that a device may have.
+ */
 const mostThreads = 64;
 
 const scanArguments = ['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'] as const;
-const gradientNames = ['gradU', 'gradDelta', 'gradA', 'gradB', 'gradC', 'gradD', 'gradZ', 'gradDeltaBias', 'gradInitialState'] as const;
+const gradientNames = [
+  'gradU',
+  'gradDelta',
+  'gradA',
+  'gradB',
+  'gradC',
+  'gradD',
+  'gradZ',
+  'gradDeltaBias',
+  'gradInitialState',
+] as const;
 
 /** Sizes of the scan behind a call whose u is input number `u`. */
 function shapeOf(call: RoutineCall, u: number): ScanShape {
@@ -25,8 +47,15 @@ function shapeOf(call: RoutineCall, u: number): ScanShape {
   };
 }
 
-/** A routine that is one kernel of the scan package: `u` is the position of u among the inputs, `bind` says which pointer is what. */
-function scanRoutine(kernel: ScanKernel, u: number, bind: (call: RoutineCall, inputs: readonly number[], outputs: readonly number[]) => ScanPointers): CpuRoutine {
+/**
+ * A routine that is one kernel of the scan package: `u` is the position of u among the inputs, `bind` says which
+ * pointer is what.
+ */
+function scanRoutine(
+  kernel: ScanKernel,
+  u: number,
+  bind: (call: RoutineCall, inputs: readonly number[], outputs: readonly number[]) => ScanPointers,
+): CpuRoutine {
   return {
     phases: () => scanExports[kernel].map((name) => ({ module: 'scan', name })),
     scratchBytes: (call) => scanScratchBytes(shapeOf(call, u), kernel, mostThreads),
@@ -47,10 +76,16 @@ function scanRoutine(kernel: ScanKernel, u: number, bind: (call: RoutineCall, in
 
 /** Input pointers from position `first` on, by the scan's argument names. */
 function named(inputs: readonly number[], first: number): ScanPointers {
-  return Object.fromEntries(inputs.slice(first).map((pointer, i) => [scanArguments[i], pointer])) as unknown as ScanPointers;
+  return Object.fromEntries(
+    inputs.slice(first).map((pointer, i) => [scanArguments[i], pointer]),
+  ) as unknown as ScanPointers;
 }
 
-export const selectiveScan: CpuRoutine = scanRoutine('forward', 0, (_, inputs, [y, lastState]) => ({ ...named(inputs, 0), y, lastState }));
+export const selectiveScan: CpuRoutine = scanRoutine('forward', 0, (_, inputs, [y, lastState]) => ({
+  ...named(inputs, 0),
+  y,
+  lastState,
+}));
 
 export const selectiveScanBackward: CpuRoutine = scanRoutine('backward', 2, (call, inputs, outputs) => ({
   ...named(inputs, 2),

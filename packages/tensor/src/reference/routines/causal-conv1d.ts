@@ -1,7 +1,13 @@
 import type { ReferenceRoutine } from '../array';
 
 /** Calls `visit` for every tap that y_t sees: weight column j, and the step it lies on (negative: `initial`). */
-function forEachTap(width: number, t: number, resets: ArrayLike<number> | undefined, row: number, visit: (j: number, step: number) => void): void {
+function forEachTap(
+  width: number,
+  t: number,
+  resets: ArrayLike<number> | undefined,
+  row: number,
+  visit: (j: number, step: number) => void,
+): void {
   for (let d = 0; d < width; d++) {
     // Going back over a step that is reset is forbidden.
     if (d > 0 && resets && t - d + 1 >= 0 && resets[row + t - d + 1] !== 0) return;
@@ -20,7 +26,8 @@ export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets
         let sum = bias ? bias.data[c] : 0;
         forEachTap(width, t, resets?.data, b * length, (j, step) => {
           if (step >= 0) sum += weight.data[c * width + j] * x.data[(b * length + step) * channels + c];
-          else if (initial) sum += weight.data[c * width + j] * initial.data[(b * (width - 1) + width - 1 + step) * channels + c];
+          else if (initial)
+            sum += weight.data[c * width + j] * initial.data[(b * (width - 1) + width - 1 + step) * channels + c];
         });
         y.data[(b * length + t) * channels + c] = sum;
       }
@@ -29,7 +36,10 @@ export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets
 };
 
 /** Inputs gradY, x, weight, initial, resets; outputs the gradients of x, weight, bias and initial. */
-export const causalConv1dBackward: ReferenceRoutine = ([gradY, x, weight, initial, resets], [gradX, gradWeight, gradBias, gradInitial]) => {
+export const causalConv1dBackward: ReferenceRoutine = (
+  [gradY, x, weight, initial, resets],
+  [gradX, gradWeight, gradBias, gradInitial],
+) => {
   if (!gradY || !x || !weight) throw new TypeError('causalConv1dBackward: gradY, x and weight are required');
   const [batch, length, channels] = x.shape;
   const width = weight.shape[1];
@@ -41,7 +51,8 @@ export const causalConv1dBackward: ReferenceRoutine = ([gradY, x, weight, initia
         forEachTap(width, t, resets?.data, b * length, (j, step) => {
           const from = step >= 0 ? x : initial;
           if (!from) return;
-          const at = step >= 0 ? (b * length + step) * channels + c : (b * (width - 1) + width - 1 + step) * channels + c;
+          const at =
+            step >= 0 ? (b * length + step) * channels + c : (b * (width - 1) + width - 1 + step) * channels + c;
           gradWeight.data[c * width + j] += g * from.data[at];
           (step >= 0 ? gradX : gradInitial).data[at] += g * weight.data[c * width + j];
         });

@@ -13,6 +13,19 @@ import { sort } from './sort';
 
 /** Every routine in float64, by its definition. */
 export const referenceRoutines: Record<RoutineName, ReferenceRoutine> = {
-  matmul, causalConv1d, causalConv1dBackward, longConv, longConvGradInput, longConvGradKernel, selectiveScan, selectiveScanBackward, stateUpdate,
-  gather, scatterAdd, crossEntropy, argmax, sort, cumsum,
+  matmul,
+  causalConv1d,
+  causalConv1dBackward,
+  longConv,
+  longConvGradInput,
+  longConvGradKernel,
+  selectiveScan,
+  selectiveScanBackward,
+  stateUpdate,
+  gather,
+  scatterAdd,
+  crossEntropy,
+  argmax,
+  sort,
+  cumsum,
 };

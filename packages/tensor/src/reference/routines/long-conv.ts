@@ -9,7 +9,8 @@ export const longConv: ReferenceRoutine = ([u, kernel], [y]) => {
     for (let t = 0; t < length; t++) {
       for (let j = 0; j <= Math.min(t, taps - 1); j++) {
         for (let c = 0; c < channels; c++) {
-          y.data[(b * length + t) * channels + c] += kernel.data[j * channels + c] * u.data[(b * length + t - j) * channels + c];
+          y.data[(b * length + t) * channels + c] +=
+            kernel.data[j * channels + c] * u.data[(b * length + t - j) * channels + c];
         }
       }
     }
@@ -25,7 +26,8 @@ export const longConvGradInput: ReferenceRoutine = ([gradY, kernel], [gradU]) =>
     for (let t = 0; t < length; t++) {
       for (let j = 0; j < Math.min(taps, length - t); j++) {
         for (let c = 0; c < channels; c++) {
-          gradU.data[(b * length + t) * channels + c] += kernel.data[j * channels + c] * gradY.data[(b * length + t + j) * channels + c];
+          gradU.data[(b * length + t) * channels + c] +=
+            kernel.data[j * channels + c] * gradY.data[(b * length + t + j) * channels + c];
         }
       }
     }
@@ -41,7 +43,8 @@ export const longConvGradKernel: ReferenceRoutine = ([gradY, u], [gradKernel]) =
     for (let t = 0; t < length; t++) {
       for (let j = 0; j <= Math.min(t, taps - 1); j++) {
         for (let c = 0; c < channels; c++) {
-          gradKernel.data[j * channels + c] += gradY.data[(b * length + t) * channels + c] * u.data[(b * length + t - j) * channels + c];
+          gradKernel.data[j * channels + c] +=
+            gradY.data[(b * length + t) * channels + c] * u.data[(b * length + t - j) * channels + c];
         }
       }
     }

@@ -11,7 +11,8 @@ export const matmul: ReferenceRoutine = ([a, b], [y], { transposeA, transposeB }
       for (let j = 0; j < n; j++) {
         let sum = 0;
         for (let p = 0; p < k; p++) {
-          sum += a.data[fromA + (transposeA ? p * m + i : i * k + p)] * b.data[fromB + (transposeB ? j * k + p : p * n + j)];
+          sum +=
+            a.data[fromA + (transposeA ? p * m + i : i * k + p)] * b.data[fromB + (transposeB ? j * k + p : p * n + j)];
         }
         y.data[(matrix * m + i) * n + j] = sum;
       }

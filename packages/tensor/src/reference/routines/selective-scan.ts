@@ -1,4 +1,10 @@
-import { type ScanGradients, type ScanInputs, type ScanShape, selectiveScanBackwardReference, selectiveScanReference } from '@mamba-ts/scan';
+import {
+  type ScanGradients,
+  type ScanInputs,
+  type ScanShape,
+  selectiveScanBackwardReference,
+  selectiveScanReference,
+} from '@mamba-ts/scan';
 import type { RefArray, ReferenceRoutine } from '../array';
 
 type Arguments = readonly (RefArray | null)[];
@@ -19,8 +25,21 @@ function shapeOf(u: RefArray, A: RefArray, attributes: Attributes, step: boolean
 
 /** u, delta, A, B, C, D?, z?, deltaBias?, initialState?, resets? as the scan package names them. */
 function scanInputs(args: Arguments): ScanInputs<Float64Array> {
-  const [u, delta, A, B, C, D, z, deltaBias, initialState, resets] = args.map((a) => a?.data as Float64Array | undefined);
-  return { u, delta, A, B, C, D, z, deltaBias, initialState, resets: resets as unknown as Int32Array | undefined } as ScanInputs<Float64Array>;
+  const [u, delta, A, B, C, D, z, deltaBias, initialState, resets] = args.map(
+    (a) => a?.data as Float64Array | undefined,
+  );
+  return {
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z,
+    deltaBias,
+    initialState,
+    resets: resets as unknown as Int32Array | undefined,
+  } as ScanInputs<Float64Array>;
 }
 
 export const selectiveScan: ReferenceRoutine = (inputs, [y, lastState], attributes) => {
@@ -33,8 +52,13 @@ export const selectiveScan: ReferenceRoutine = (inputs, [y, lastState], attribut
 export const selectiveScanBackward: ReferenceRoutine = (inputs, outputs, attributes) => {
   const [gradY, gradLastState, ...args] = inputs;
   const shape = shapeOf(args[0] as RefArray, args[2] as RefArray, attributes, false);
-  const above = { y: (gradY as RefArray).data as Float64Array, lastState: gradLastState?.data as Float64Array | undefined };
-  const gradients = selectiveScanBackwardReference(shape, scanInputs(args), above, { deltaSoftplus: Boolean(attributes.deltaSoftplus) });
+  const above = {
+    y: (gradY as RefArray).data as Float64Array,
+    lastState: gradLastState?.data as Float64Array | undefined,
+  };
+  const gradients = selectiveScanBackwardReference(shape, scanInputs(args), above, {
+    deltaSoftplus: Boolean(attributes.deltaSoftplus),
+  });
   const names: (keyof ScanGradients)[] = ['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState'];
   names.forEach((name, i) => {
     const g = gradients[name];
@@ -46,7 +70,9 @@ export const selectiveScanBackward: ReferenceRoutine = (inputs, outputs, attribu
 export const stateUpdate: ReferenceRoutine = (inputs, [y, newState], attributes) => {
   const [state, ...args] = inputs;
   const shape = shapeOf(args[0] as RefArray, args[2] as RefArray, attributes, true);
-  const out = selectiveScanReference(shape, scanInputs([...args, state, null]), { deltaSoftplus: Boolean(attributes.deltaSoftplus) });
+  const out = selectiveScanReference(shape, scanInputs([...args, state, null]), {
+    deltaSoftplus: Boolean(attributes.deltaSoftplus),
+  });
   y.data.set(out.y);
   newState.data.set(out.lastState);
 };
