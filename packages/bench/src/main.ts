@@ -92,4 +92,6 @@ function printTables(files: readonly string[], into: string | undefined): number
   return 0;
 }
 
-process.exitCode = await main();
+void main().then((code) => {
+  process.exitCode = code;
+});

@@ -22,17 +22,20 @@ const inner =
 
 for (const name of ['s6', 'complex s6', 's4d']) {
   testSequenceLayer(
+    { describe, it },
     `Mamba block with ${name}`,
     (random) => new MambaBlock({ dModel: 3, nLayer: 2, layer: inner(name, random) }, random),
     { devices: floatDevices },
   );
   testSequenceLayer(
+    { describe, it },
     `plain block with ${name}`,
     (random) => new PlainBlock({ dModel: 3, layer: inner(name, random) }, random),
     { devices: floatDevices },
   );
 }
 testSequenceLayer(
+  { describe, it },
   'Mamba block, biases, narrow',
   (random) =>
     new MambaBlock(
@@ -42,6 +45,7 @@ testSequenceLayer(
   { devices: floatDevices },
 );
 testSequenceLayer(
+  { describe, it },
   'Mamba block without convolution to speak of, around a plain block',
   (random) =>
     new MambaBlock(

@@ -12,6 +12,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
   const int lane = threadIdx.x & 31, slice = threadIdx.x >> 5, slices = blockDim.x >> 5;
   const int c = lane / F::K, k = lane % F::K;
   const int length = static_cast<int>(p.length), dState = static_cast<int>(p.dState), tiles = tilesPerGroup<F>(p);
+  const int chunkLog2 = static_cast<int>(p.chunkLog2), chunkMask = (1 << chunkLog2) - 1;
   const long long index = blockIdx.x;
   const Tile tile = tileOf<F>(p, index / (p.groups * tiles), static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
   const WarpMemory<F> memory(base + slice * F::warpFloats);
@@ -36,13 +37,15 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
   }
 
   Raw<F> delta, z, gradY;
-  Coefficients<F> bc;
   const int stride = T * slices, rounds = (length + stride - 1) / stride;
   int t0 = (rounds - 1) * stride + (slices - 1 - slice) * T;
-  delta.load(p, tile, p.delta, t0, lane);
-  z.load(p, tile, p.z, t0, lane);
-  gradY.load(p, tile, p.gradY, t0, lane);
-  bc.load(p, tile, t0, lane);
+  long long offset = itemOffset<F>(p, tile, t0, lane);
+  const long long offsetStride = stride * p.channels, coefficientStride = stride * p.groups * F::K * S;
+  Coefficients<F> bc(p, tile, t0, lane);
+  delta.load(p, tile, p.delta, offset, t0, lane);
+  z.load(p, tile, p.z, offset, t0, lane);
+  gradY.load(p, tile, p.gradY, offset, t0, lane);
+  bc.load(t0, length, lane);
 
   for (int round = 0; round < rounds; round++, t0 -= stride) {
 #pragma unroll
@@ -50,10 +53,10 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
       const Item<F> item(j, lane);
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(toFloat(delta.x[j].x[v]) + bias[v], softplus).dt : 0.f;
-        float g = F::twice * toFloat(gradY.x[j].x[v]);
+        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        float g = F::twice * gradY.x[j].get(v);
         if (p.z != nullptr) {
-          const float gate = toFloat(z.x[j].x[v]);
+          const float gate = z.x[j].get(v);
           g *= gate * sigmoid(gate);
         }
         if (item.active) *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, g);
@@ -62,10 +65,12 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
     bc.store(p, tile, memory, t0, lane);
     loadKeep<F>(p, tile, memory.keep, t0, lane);
     if (round + 1 < rounds) {
-      delta.load(p, tile, p.delta, t0 - stride, lane);
-      z.load(p, tile, p.z, t0 - stride, lane);
-      gradY.load(p, tile, p.gradY, t0 - stride, lane);
-      bc.load(p, tile, t0 - stride, lane);
+      offset -= offsetStride;
+      bc.advance(-coefficientStride);
+      delta.load(p, tile, p.delta, offset, t0 - stride, lane);
+      z.load(p, tile, p.z, offset, t0 - stride, lane);
+      gradY.load(p, tile, p.gradY, offset, t0 - stride, lane);
+      bc.load(t0 - stride, length, lane);
     }
     __syncwarp();
 
@@ -75,22 +80,23 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
     float4 pair;
 #pragma unroll
     for (int s = 0; s < S; s++) setZero(local[s]);
+    specialize(p.resets != nullptr, [&](auto resets) {
 #pragma unroll
-    for (int t = T - 1; t >= 0; t--) {
-      if (t % 2 == 1) pair = *reinterpret_cast<const float4 *>(x + 2 * t - 2);
-      const float dt = t % 2 ? pair.z : pair.x, g = t % 2 ? pair.w : pair.y;
-      const float keep = p.resets != nullptr ? memory.keep[t] : 1.f;
-      sum += dt;
-      keepAll *= keep;
-      Value C[S];
-      coefficients<F>(C, memory.c, variableC, t, c, k);
+      for (int t = T - 1; t >= 0; t--) {
+        if (t % 2 == 1) pair = *reinterpret_cast<const float4 *>(x + 2 * t - 2);
+        const float dt = t % 2 ? pair.z : pair.x, g = t % 2 ? pair.w : pair.y;
+        sum += dt;
+        if constexpr (resets.value) keepAll *= memory.keep[t];
+        Value C[S];
+        coefficients<F>(C, memory.c, variableC, t, c, k);
 #pragma unroll
-      for (int s = 0; s < S; s++) {
-        Value a = decay(dt, A[s]);
-        if (p.resets != nullptr) a = scale(keep, a);
-        local[s] = multiply(a, scaleAdd(g, conjugate(C[s]), local[s]));
+        for (int s = 0; s < S; s++) {
+          Value a = decay(dt, A[s]);
+          if constexpr (resets.value) a = scale(memory.keep[t], a);
+          local[s] = multiply(a, scaleAdd(g, conjugate(C[s]), local[s]));
+        }
       }
-    }
+    });
     constexpr int part = 32 * S * F::W;
     float *const exchange = base + slices * F::warpFloats + (round & 1) * slices * 2 * part;
     Pack<Value, S> packed;
@@ -112,9 +118,11 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
         carry[s] = multiplyAdd(wholeOf.x[s], carry[s], localOf.x[s]);
       }
     }
-    // what comes back into the chunk that ends with this tile; the last chunk may end beyond the sequence
-    if ((t0 + T) % p.chunk == 0 && (t0 + T) / p.chunk <= p.chunks) {
-      storeValues<F>(p.adjoints, end, (tile.b * p.chunks + (t0 + T) / p.chunk - 1) * p.channels + channel, k, dState, valid);
+    // What comes back into a chunk from behind it; tiles may end before the last chunk does, or go on behind it.
+    const bool last = round == 0 && slice == slices - 1;
+    const int behind = last ? static_cast<int>(p.chunks) : (t0 + T) >> chunkLog2;
+    if (last || (((t0 + T) & chunkMask) == 0 && behind < p.chunks)) {
+      storeValues<F>(p.adjoints, end, (tile.b * p.chunks + behind - 1) * p.channels + channel, k, dState, valid);
     }
     __syncwarp();
   }

@@ -86,9 +86,9 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
   const int tiles = tilesPerGroup<F>(p);
   const int from = partIndex * static_cast<int>(p.tilesPerPart), to = min(tiles, from + static_cast<int>(p.tilesPerPart));
   Tile tile = tileOf<F>(p, b, group, from);
-  Coefficients<F> bc;
+  Coefficients<F> bc(p, tile, t0, lane);
   if constexpr (!F::M) {
-    bc.load(p, tile, t0, lane);
+    bc.load(t0, length, lane);
     bc.store(p, tile, memory, t0, lane);
   }
   loadKeep<F>(p, tile, memory.keep, t0, lane);
@@ -96,11 +96,13 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
   Raw<F> u, delta, z, gradY;
   Value h[S], carry[S], A[S];
   const long long boundaryRow = (b * p.chunks + chunk) * p.channels;
+  const long long rowOffset = itemOffset<F>(p, tile, t0, lane) - tile.first;
   const auto fetch = [&](const Tile &of) {
-    u.load(p, of, p.u, t0, lane);
-    delta.load(p, of, p.delta, t0, lane);
-    z.load(p, of, p.z, t0, lane);
-    gradY.load(p, of, p.gradY, t0, lane);
+    const long long offset = rowOffset + of.first;
+    u.load(p, of, p.u, offset, t0, lane);
+    delta.load(p, of, p.delta, offset, t0, lane);
+    z.load(p, of, p.z, offset, t0, lane);
+    gradY.load(p, of, p.gradY, offset, t0, lane);
     const bool valid = !F::M || c < of.valid;
     const int channel = of.first + (valid ? c : 0);
     loadValues<F>(h, p.checkpoints, boundaryRow + channel, k, dState, valid);
@@ -155,14 +157,14 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       const Item<F> item(j, lane);
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(toFloat(delta.x[j].x[v]) + bias[v], softplus).dt : 0.f;
-        float g = F::twice * toFloat(gradY.x[j].x[v]);
+        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        float g = F::twice * gradY.x[j].get(v);
         if (p.z != nullptr) {
-          const float gate = toFloat(z.x[j].x[v]);
+          const float gate = z.x[j].get(v);
           g *= gate * sigmoid(gate);
         }
         if (!item.active) continue;
-        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * toFloat(u.x[j].x[v]));
+        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * u.x[j].get(v));
         memory.g[(item.c + v) * F::rowG + item.t] = g;
       }
     }
@@ -191,24 +193,23 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       setZero(localH[s]);
       setZero(localS[s]);
     }
+    specialize(p.resets != nullptr, [&](auto resets) {
 #pragma unroll
-    for (int t = 0; t < T; t++) {
-      if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
-      const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
-      sum += dt;
-      Value B[S];
-      coefficients<F>(B, memory.b, variableB, t, c, k);
+      for (int t = 0; t < T; t++) {
+        if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
+        const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
+        sum += dt;
+        if constexpr (resets.value) keepAll *= memory.keep[t];
+        Value B[S];
+        coefficients<F>(B, memory.b, variableB, t, c, k);
 #pragma unroll
-      for (int s = 0; s < S; s++) a[t][s] = decay(dt, ANow[s]);
-      if (p.resets != nullptr) {
-        const float keep = memory.keep[t];
-        keepAll *= keep;
-#pragma unroll
-        for (int s = 0; s < S; s++) a[t][s] = scale(keep, a[t][s]);
+        for (int s = 0; s < S; s++) {
+          a[t][s] = decay(dt, ANow[s]);
+          if constexpr (resets.value) a[t][s] = scale(memory.keep[t], a[t][s]);
+          localH[s] = multiplyAdd(a[t][s], localH[s], scale(dtu, B[s]));
+        }
       }
-#pragma unroll
-      for (int s = 0; s < S; s++) localH[s] = multiplyAdd(a[t][s], localH[s], scale(dtu, B[s]));
-    }
+    });
 #pragma unroll
     for (int t = T - 1; t >= 0; t--) {
       const float g = gRow[t];
@@ -323,8 +324,8 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
 #pragma unroll
       for (int v = 0; v < V; v++) {
         const int at = item.active ? (item.c + v) * F::rowG + item.t : 0;
-        const float uOf = toFloat(uNow.x[j].x[v]), gradOf = toFloat(gradNow.x[j].x[v]), gate = toFloat(zNow.x[j].x[v]);
-        const TimeStep step = timeStep(toFloat(deltaNow.x[j].x[v]) + bias[v], softplus);
+        const float uOf = uNow.x[j].get(v), gradOf = gradNow.x[j].get(v), gate = zNow.x[j].get(v);
+        const TimeStep step = timeStep(deltaNow.x[j].get(v) + bias[v], softplus);
         float g = gradOf;
         dz[v] = 0.f;
         if (p.z != nullptr) {
@@ -340,9 +341,9 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
           sumBias[v] += dDelta[v];
         }
       }
-      storeItem<F>(p, now, p.gradU, item, t0, du);
-      storeItem<F>(p, now, p.gradDelta, item, t0, dDelta);
-      if (p.z != nullptr) storeItem<F>(p, now, p.gradZ, item, t0, dz);
+      storeItem<F>(p, now, p.gradU, j, rowOffset + now.first, t0, lane, du);
+      storeItem<F>(p, now, p.gradDelta, j, rowOffset + now.first, t0, lane, dDelta);
+      if (p.z != nullptr) storeItem<F>(p, now, p.gradZ, j, rowOffset + now.first, t0, lane, dz);
     }
     if (p.partsD != nullptr || p.partsBias != nullptr) {
 #pragma unroll

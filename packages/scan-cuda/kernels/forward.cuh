@@ -15,6 +15,7 @@ template <class F, bool split> __device__ __forceinline__ void forwardScan(const
   const int slices = split ? warps : 1, slice = split ? warp : 0;
   const int c = lane / F::K, k = lane % F::K;
   const int length = static_cast<int>(p.length), dState = static_cast<int>(p.dState), tiles = tilesPerGroup<F>(p);
+  const int chunkLog2 = static_cast<int>(p.chunkLog2), chunkMask = (1 << chunkLog2) - 1;
   const long long index = split ? blockIdx.x : static_cast<long long>(blockIdx.x) * warps + warp;
   if (!split && index >= p.batch * p.groups * tiles) return;
   const Tile tile = tileOf<F>(p, index / (p.groups * tiles), static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
@@ -45,85 +46,86 @@ template <class F, bool split> __device__ __forceinline__ void forwardScan(const
   static_assert(32 % F::perRow == 0, "a lane's items are all of the same channels");
 
   Raw<F> u, delta, z;
-  Coefficients<F> bc;
   const int stride = T * slices;
   int t0 = slice * T;
-  u.load(p, tile, p.u, t0, lane);
-  delta.load(p, tile, p.delta, t0, lane);
-  z.load(p, tile, p.z, t0, lane);
-  bc.load(p, tile, t0, lane);
+  long long offset = itemOffset<F>(p, tile, t0, lane);
+  const long long offsetStride = stride * p.channels, coefficientStride = stride * p.groups * F::K * S;
+  Coefficients<F> bc(p, tile, t0, lane);
+  u.load(p, tile, p.u, offset, t0, lane);
+  delta.load(p, tile, p.delta, offset, t0, lane);
+  z.load(p, tile, p.z, offset, t0, lane);
+  bc.load(t0, length, lane);
 
-  for (int round = 0; round * stride < length; round++, t0 += stride) {
+  for (int round = 0; round * stride < length; round++, t0 += stride, offset += offsetStride) {
     const Raw<F> uNow = u, zNow = z;
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(toFloat(delta.x[j].x[v]) + bias[v], softplus).dt : 0.f;
+        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
         if (item.active) {
-          *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * toFloat(uNow.x[j].x[v]));
+          *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * uNow.x[j].get(v));
         }
       }
     }
     bc.store(p, tile, memory, t0, lane);
     loadKeep<F>(p, tile, memory.keep, t0, lane);
-    u.load(p, tile, p.u, t0 + stride, lane);
-    delta.load(p, tile, p.delta, t0 + stride, lane);
-    z.load(p, tile, p.z, t0 + stride, lane);
-    bc.load(p, tile, t0 + stride, lane);
+    bc.advance(coefficientStride);
+    u.load(p, tile, p.u, offset + offsetStride, t0 + stride, lane);
+    delta.load(p, tile, p.delta, offset + offsetStride, t0 + stride, lane);
+    z.load(p, tile, p.z, offset + offsetStride, t0 + stride, lane);
+    bc.load(t0 + stride, length, lane);
     __syncwarp();
 
     const float *const x = memory.x + c * F::rowX;
     float y[T];
     float4 pair;
     if constexpr (!split) {
-      if (p.checkpoints != nullptr && t0 % p.chunk == 0) {
-        storeValues<F>(p.checkpoints, h, (tile.b * p.chunks + t0 / p.chunk) * p.channels + channel, k, dState, valid);
+      if (p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
+        storeValues<F>(p.checkpoints, h, (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel, k, dState, valid);
       }
+      specialize(p.resets != nullptr, [&](auto resets) {
 #pragma unroll
-      for (int t = 0; t < T; t++) {
-        if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
-        const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
-        const float keep = p.resets != nullptr ? memory.keep[t] : 1.f;
-        Value B[S], C[S];
-        coefficients<F>(B, memory.b, variableB, t, c, k);
-        coefficients<F>(C, memory.c, variableC, t, c, k);
-        y[t] = 0.f;
+        for (int t = 0; t < T; t++) {
+          if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
+          const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
+          Value B[S], C[S];
+          coefficients<F>(B, memory.b, variableB, t, c, k);
+          coefficients<F>(C, memory.c, variableC, t, c, k);
+          y[t] = 0.f;
 #pragma unroll
-        for (int s = 0; s < S; s++) {
-          Value a = decay(dt, A[s]);
-          if (p.resets != nullptr) a = scale(keep, a);
-          h[s] = multiplyAdd(a, h[s], scale(dtu, B[s]));
-          y[t] = realOfProduct(C[s], h[s], y[t]);
+          for (int s = 0; s < S; s++) {
+            Value a = decay(dt, A[s]);
+            if constexpr (resets.value) a = scale(memory.keep[t], a);
+            h[s] = multiplyAdd(a, h[s], scale(dtu, B[s]));
+            y[t] = realOfProduct(C[s], h[s], y[t]);
+          }
         }
-      }
+      });
     } else {
       Value a[T][S], b[T][S], local[S], whole[S];
       float sum = 0.f, keepAll = 1.f;
 #pragma unroll
       for (int s = 0; s < S; s++) setZero(local[s]);
+      specialize(p.resets != nullptr, [&](auto resets) {
 #pragma unroll
-      for (int t = 0; t < T; t++) {
-        if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
-        const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
-        sum += dt;
-        Value B[S];
-        coefficients<F>(B, memory.b, variableB, t, c, k);
+        for (int t = 0; t < T; t++) {
+          if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
+          const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
+          sum += dt;
+          if constexpr (resets.value) keepAll *= memory.keep[t];
+          Value B[S];
+          coefficients<F>(B, memory.b, variableB, t, c, k);
 #pragma unroll
-        for (int s = 0; s < S; s++) {
-          a[t][s] = decay(dt, A[s]);
-          b[t][s] = scale(dtu, B[s]);
+          for (int s = 0; s < S; s++) {
+            a[t][s] = decay(dt, A[s]);
+            if constexpr (resets.value) a[t][s] = scale(memory.keep[t], a[t][s]);
+            b[t][s] = scale(dtu, B[s]);
+            local[s] = multiplyAdd(a[t][s], local[s], b[t][s]);
+          }
         }
-        if (p.resets != nullptr) {
-          const float keep = memory.keep[t];
-          keepAll *= keep;
-#pragma unroll
-          for (int s = 0; s < S; s++) a[t][s] = scale(keep, a[t][s]);
-        }
-#pragma unroll
-        for (int s = 0; s < S; s++) local[s] = multiplyAdd(a[t][s], local[s], b[t][s]);
-      }
+      });
 #pragma unroll
       for (int s = 0; s < S; s++) whole[s] = scale(keepAll, decay(sum, A[s]));
 
@@ -149,8 +151,8 @@ template <class F, bool split> __device__ __forceinline__ void forwardScan(const
           h[s] = multiplyAdd(wholeOf.x[s], h[s], localOf.x[s]);
         }
       }
-      if (p.checkpoints != nullptr && t0 < length && t0 % p.chunk == 0) {
-        storeValues<F>(p.checkpoints, start, (tile.b * p.chunks + t0 / p.chunk) * p.channels + channel, k, dState, valid);
+      if (p.checkpoints != nullptr && t0 < length && (t0 & chunkMask) == 0) {
+        storeValues<F>(p.checkpoints, start, (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel, k, dState, valid);
       }
       if (p.y == nullptr) {
         __syncwarp();
@@ -181,13 +183,13 @@ template <class F, bool split> __device__ __forceinline__ void forwardScan(const
       float out[V];
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        out[v] = fmaf(skip[v], toFloat(uNow.x[j].x[v]), F::twice * memory.g[(item.c + v) * F::rowG + item.t]);
+        out[v] = fmaf(skip[v], uNow.x[j].get(v), F::twice * memory.g[(item.c + v) * F::rowG + item.t]);
         if (p.z != nullptr) {
-          const float gate = toFloat(zNow.x[j].x[v]);
+          const float gate = zNow.x[j].get(v);
           out[v] *= gate * sigmoid(gate);
         }
       }
-      storeItem<F>(p, tile, p.y, item, t0, out);
+      storeItem<F>(p, tile, p.y, j, offset, t0, lane, out);
     }
     __syncwarp();
   }

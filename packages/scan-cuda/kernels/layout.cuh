@@ -79,40 +79,55 @@ __device__ __forceinline__ void storeValues(float *to, const typename F::Value (
 
 // B and C of T steps, in flight between device memory and shared memory.
 template <class F> struct Coefficients {
-  static constexpr int perPack = F::M ? 1 : 16 / sizeof(typename F::E);
-  static constexpr int packs = F::M ? 1 : F::T * F::K * F::S / perPack;
+  using E = typename F::E;
+  static constexpr int N = F::K * F::S, perPack = F::M ? 1 : 16 / sizeof(E);
+  static constexpr int packs = F::M ? 1 : F::T * N / perPack;
   static constexpr int loads = (2 * packs + 31) / 32;
-  Pack<typename F::E, perPack> raw[loads];
+  Stored<E, perPack> raw[loads];
+  const E *from[loads]; // of step t0 + the lane's own
 
-  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, int t0, int lane) {
-    using E = typename F::E;
+  __device__ __forceinline__ Coefficients(const ScanArguments &p, const Tile &tile, int t0, int lane) {
     if constexpr (!F::M) {
-      constexpr int N = F::K * F::S;
 #pragma unroll
       for (int j = 0; j < loads; j++) {
-        const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack, t = t0 + at / N;
+        const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack;
+        from[j] = static_cast<const E *>(i < packs ? p.B : p.C) + ((tile.b * p.length + t0 + at / N) * p.groups + tile.group) * N + at % N;
+      }
+    }
+  }
+
+  // Reads `steps` steps later than t0 was.
+  __device__ __forceinline__ void load(int t0, int length, int lane) {
+    if constexpr (!F::M) {
+#pragma unroll
+      for (int j = 0; j < loads; j++) {
+        const int i = lane + 32 * j, t = t0 + (i < packs ? i : i - packs) * perPack / N;
         raw[j] = {};
-        if (i < 2 * packs && t < p.length) {
-          const E *from = static_cast<const E *>(i < packs ? p.B : p.C);
-          raw[j] = loadPack<E, perPack>(from + ((tile.b * p.length + t) * p.groups + tile.group) * N + at % N);
+        if ((2 * packs % 32 == 0 || i < 2 * packs) && t < length) {
+          raw[j].values = *reinterpret_cast<const decltype(raw[j].values) *>(from[j]);
         }
       }
+    }
+  }
+  __device__ __forceinline__ void advance(long long elements) {
+    if constexpr (!F::M) {
+#pragma unroll
+      for (int j = 0; j < loads; j++) from[j] += elements;
     }
   }
 
   __device__ __forceinline__ void store(const ScanArguments &p, const Tile &tile, const WarpMemory<F> &memory, int t0, int lane) const {
     if constexpr (!F::M) {
-      constexpr int N = F::K * F::S;
 #pragma unroll
       for (int j = 0; j < loads; j++) {
         const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack, t = at / N, n = at % N;
-        if (i >= 2 * packs) continue;
+        if (2 * packs % 32 != 0 && i >= 2 * packs) continue;
         float *to = (i < packs ? memory.b : memory.c) + t * F::S;
 #pragma unroll
         for (int e = 0; e < perPack; e += F::S) {
           Pack<float, F::S> values;
 #pragma unroll
-          for (int s = 0; s < F::S; s++) values.x[s] = toFloat(raw[j].x[e + s]);
+          for (int s = 0; s < F::S; s++) values.x[s] = raw[j].get(e + s);
           storePack(to + (n + e) / F::S * F::rowCoefficient, values);
         }
       }
@@ -163,28 +178,35 @@ template <class F> struct Item {
   }
 };
 
+// Element of u, delta, z, y that item 0 of a lane is, for tile steps from t0 on.
+template <class F> __device__ __forceinline__ long long itemOffset(const ScanArguments &p, const Tile &tile, int t0, int lane) {
+  const Item<F> item(0, lane);
+  return (tile.b * p.length + t0 + item.t) * p.channels + tile.first + item.c;
+}
+
 template <class F> struct Raw {
-  Pack<typename F::E, F::V> x[F::I];
-  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, const void *from, int t0, int lane) {
+  using Element = Stored<typename F::E, F::V>;
+  Element x[F::I];
+  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, const void *from, long long offset, int t0, int lane) {
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
       x[j] = {};
-      if (from != nullptr && item.active && t0 + item.t < p.length && (!F::M || item.c < tile.valid)) {
-        x[j] = loadPack<typename F::E, F::V>(static_cast<const typename F::E *>(from) +
-                                            (tile.b * p.length + t0 + item.t) * p.channels + tile.first + item.c);
+      if (from != nullptr && item.active && t0 + item.t < static_cast<int>(p.length) && (!F::M || item.c < tile.valid)) {
+        x[j].values = *reinterpret_cast<const decltype(x[j].values) *>(static_cast<const typename F::E *>(from) + offset + j * (32 / F::perRow) * p.channels);
       }
     }
   }
 };
 
+// Writes item j of a lane.
 template <class F>
-__device__ __forceinline__ void storeItem(const ScanArguments &p, const Tile &tile, void *to, const Item<F> &item, int t0, const float (&value)[F::V]) {
-  if (item.active && t0 + item.t < p.length && (!F::M || item.c < tile.valid)) {
-    Pack<typename F::E, F::V> pack;
-#pragma unroll
-    for (int v = 0; v < F::V; v++) pack.x[v] = fromFloat<typename F::E>(value[v]);
-    storePack(static_cast<typename F::E *>(to) + (tile.b * p.length + t0 + item.t) * p.channels + tile.first + item.c, pack);
+__device__ __forceinline__ void storeItem(const ScanArguments &p, const Tile &tile, void *to, int j, long long offset, int t0, int lane, const float (&value)[F::V]) {
+  const Item<F> item(j, lane);
+  if (item.active && t0 + item.t < static_cast<int>(p.length) && (!F::M || item.c < tile.valid)) {
+    typename Raw<F>::Element stored;
+    stored.set(value);
+    *reinterpret_cast<decltype(stored.values) *>(static_cast<typename F::E *>(to) + offset + j * (32 / F::perRow) * p.channels) = stored.values;
   }
 }
 

@@ -28,6 +28,31 @@ template <typename E, int V> __device__ __forceinline__ void storePack(E *to, co
   *reinterpret_cast<Pack<E, V> *>(to) = value;
 }
 
+// V neighbours of storage E as they are in memory. Pairs of bf16 stay in one register until they are needed.
+template <typename E, int V> struct Stored {
+  Pack<E, V> values;
+  __device__ __forceinline__ float get(int i) const { return toFloat(values.x[i]); }
+  __device__ __forceinline__ void set(const float (&from)[V]) {
+#pragma unroll
+    for (int i = 0; i < V; i++) values.x[i] = fromFloat<E>(from[i]);
+  }
+};
+template <int V> struct StoredPairs {
+  Pack<unsigned, V / 2> values;
+  __device__ __forceinline__ float get(int i) const {
+    const unsigned word = values.x[i / 2];
+    return __uint_as_float(i % 2 == 0 ? word << 16 : word & 0xffff0000u);
+  }
+  __device__ __forceinline__ void set(const float (&from)[V]) {
+#pragma unroll
+    for (int i = 0; i < V; i += 2) {
+      asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(values.x[i / 2]) : "f"(from[i + 1]), "f"(from[i]));
+    }
+  }
+};
+template <> struct Stored<Bf16, 2> : StoredPairs<2> {};
+template <> struct Stored<Bf16, 8> : StoredPairs<8> {};
+
 struct Complex {
   float r, i;
 };
@@ -94,12 +119,24 @@ struct TimeStep {
   float dt, slope; // slope = d dt / d (delta + bias)
 };
 
-// dt = log(1 + e^x), the identity above 20; for small e^x by its series, since 1 + e^x would lose its digits.
+// dt = log(1 + e^x), the identity above 20; for small e^x by its series, since 1 + e^x would lose its digits. Without
+// branches of its own: what surrounds it is to be scheduled across it.
 __device__ __forceinline__ TimeStep timeStep(float x, bool softplus) {
-  if (!softplus || x > 20.f) return {x, 1.f};
-  const float e = exp2Fast(x * log2e), plus = 1.f + e;
-  const float series = e * fmaf(-e, fmaf(-e, fmaf(-e, 0.25f, 0.33333333f), 0.5f), 1.f);
-  return {e < 0.0625f ? series : log2Fast(plus) * ln2, e * reciprocalFast(plus)};
+  TimeStep step = {x, 1.f};
+  if (softplus) {
+    const float e = exp2Fast(x * log2e), plus = 1.f + e;
+    const float series = e * fmaf(-e, fmaf(-e, fmaf(-e, 0.25f, 0.33333333f), 0.5f), 1.f);
+    const float log = log2Fast(plus) * ln2;
+    step.dt = x > 20.f ? x : e < 0.0625f ? series : log;
+    step.slope = x > 20.f ? 1.f : e * reciprocalFast(plus);
+  }
+  return step;
 }
 
 __device__ __forceinline__ float sigmoid(float x) { return reciprocalFast(1.f + exp2Fast(-x * log2e)); }
+
+// Calls body with std::true_type or std::false_type: two loops without a branch instead of one with it.
+template <typename Body> __device__ __forceinline__ void specialize(bool condition, Body body) {
+  if (condition) body(std::true_type());
+  else body(std::false_type());
+}

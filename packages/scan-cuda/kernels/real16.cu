@@ -2,12 +2,11 @@
 #include <type_traits>
 #include "entries.cuh"
 
-SCAN_KERNELS(bf16_n16k4, Bf16, false, 4, 4, false, 3)
+SCAN_KERNELS(bf16_n16k4, Bf16, false, 4, 4, false, 2)
 SCAN_KERNELS_WHOLE(bf16_n16k4, Bf16, false, 4, 4, false)
-SCAN_KERNELS(bf16_n16k8, Bf16, false, 8, 2, false, 3)
-SCAN_KERNELS(f32_n16k4, float, false, 4, 4, false, 3)
+SCAN_KERNELS(bf16_n16k8, Bf16, false, 8, 2, false, 2)
+SCAN_KERNELS(f32_n16k4, float, false, 4, 4, false, 2)
 SCAN_KERNELS_WHOLE(f32_n16k4, float, false, 4, 4, false)
-SCAN_KERNELS(f32_n16k8, float, false, 8, 2, false, 3)
-SCAN_KERNELS(bf16_n16k4r, Bf16, false, 4, 4, false, 2)
-SCAN_KERNELS(bf16_n16k8r, Bf16, false, 8, 2, false, 2)
-SCAN_KERNELS(bf16_n16k4q, Bf16, false, 4, 4, false, 4)
+SCAN_KERNELS(f32_n16k8, float, false, 8, 2, false, 2)
+SCAN_KERNELS(bf16_n16k4r, Bf16, false, 4, 4, false, 3)
+SCAN_KERNELS(bf16_n16k8r, Bf16, false, 8, 2, false, 3)

@@ -6,19 +6,20 @@ struct ReduceSegment {
   const float *from; // (rows, columns)
   void *to;          // (splits, columns): sums of `rowsPerSplit` rows each
   long long rows, columns, rowsPerSplit, bf16;
+  long long firstBlock, blocks; // blocks of the grid that serve it: `blocks` of 128 columns for each split
 };
 
 struct ReduceArguments {
   ReduceSegment segments[8];
 };
 
-// grid: (blocks of 128 columns, splits, segments)
 __device__ __forceinline__ void reduceRows(const ReduceArguments &p) {
-  const ReduceSegment &segment = p.segments[blockIdx.z];
-  const long long first = blockIdx.y * segment.rowsPerSplit;
-  if (first >= segment.rows) return;
-  const long long last = min(first + segment.rowsPerSplit, segment.rows);
-  for (long long column = blockIdx.x * 128ll + threadIdx.x; column < segment.columns; column += gridDim.x * 128ll) {
+  int which = 0;
+  while (which < 7 && p.segments[which + 1].blocks > 0 && blockIdx.x >= p.segments[which + 1].firstBlock) which++;
+  const ReduceSegment &segment = p.segments[which];
+  const long long block = blockIdx.x - segment.firstBlock, split = block / segment.blocks;
+  const long long first = split * segment.rowsPerSplit, last = min(first + segment.rowsPerSplit, segment.rows);
+  for (long long column = block % segment.blocks * 128 + threadIdx.x; column < segment.columns; column += segment.blocks * 128) {
     float sum[4] = {};
     const float *at = segment.from + first * segment.columns + column;
     long long row = first;
@@ -29,7 +30,7 @@ __device__ __forceinline__ void reduceRows(const ReduceArguments &p) {
     }
     for (; row < last; row++, at += segment.columns) sum[0] += *at;
     const float total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    const long long to = blockIdx.y * segment.columns + column;
+    const long long to = split * segment.columns + column;
     if (segment.bf16) static_cast<Bf16 *>(segment.to)[to] = fromFloat<Bf16>(total);
     else static_cast<float *>(segment.to)[to] = total;
   }

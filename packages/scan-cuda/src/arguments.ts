@@ -6,13 +6,13 @@ export const scanArgumentFields: readonly string[] = [
   ...['y', 'lastState', 'checkpoints', 'gradY', 'gradLastState', 'adjoints'],
   ...['gradU', 'gradDelta', 'gradZ', 'gradB', 'gradC', 'gradInitialState'],
   ...['partsB', 'partsC', 'partsD', 'partsBias'],
-  ...['batch', 'length', 'channels', 'dState', 'groups', 'flags', 'chunk', 'chunks', 'parts', 'tilesPerPart'],
+  ...['batch', 'length', 'channels', 'dState', 'groups', 'flags', 'chunkLog2', 'chunks', 'parts', 'tilesPerPart'],
 ];
 
 export const scanFlags = { softplus: 1, variableB: 2, variableC: 4 } as const;
 
 /** Fields of a `ReduceSegment`, of which the block has eight. */
-export const reduceSegmentFields = ['from', 'to', 'rows', 'columns', 'rowsPerSplit', 'bf16'] as const;
+export const reduceSegmentFields = ['from', 'to', 'rows', 'columns', 'rowsPerSplit', 'bf16', 'firstBlock', 'blocks'] as const;
 export const reduceSegments = 8;
 
 const indexOf: ReadonlyMap<string, number> = new Map(scanArgumentFields.map((name, index) => [name, index]));

@@ -40,7 +40,6 @@ export const layouts: readonly Layout[] = [
   layout('real16', 'n16k8', 8, 2),
   layout('real16', 'n16k4r', 4, 4), // TEMP
   layout('real16', 'n16k8r', 8, 2), // TEMP
-  layout('real16', 'n16k4q', 4, 4), // TEMP
   layout('real', 'n8k2', 2, 4),
   layout('real', 'n32k8', 8, 4),
   layout('real', 'n64k16', 16, 4),

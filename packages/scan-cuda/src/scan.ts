@@ -108,17 +108,13 @@ export class PreparedScan {
     this.launches = plan.kernels.map((kernel) => {
       const launch = prepare(kernel, scanArgumentFields.length * 8);
       const { batch, length, channels, dState, groups } = shape;
-      writeScanArguments(launch.block, { batch, length, channels, dState, groups, flags, chunk, chunks, parts, tilesPerPart });
+      writeScanArguments(launch.block, { batch, length, channels, dState, groups, flags, chunkLog2: Math.log2(chunk), chunks, parts, tilesPerPart });
       return launch;
     });
     if (plan.sums.length === 0) return;
-    const columns = Math.max(...plan.sums.map((sum) => sum.columns));
-    const blocks = Math.min(Math.ceil(columns / 128), 65535);
     const bytes = reduceSegments * reduceSegmentFields.length * 8;
     for (const stage of plan.rowsPerSplit > 0 ? (['first', 'last'] as const) : (['last'] as const)) {
-      const splits = stage === 'first' ? Math.ceil(shape.batch * chunks / plan.rowsPerSplit) : 1;
-      const grid = [blocks, splits, plan.sums.length] as const;
-      const kernel: PlannedKernel = { module: 'general', name: 'reduce_rows', grid, threads: 128, sharedBytes: 0 };
+      const kernel: PlannedKernel = { module: 'general', name: 'reduce_rows', grid: [1, 1, 1], threads: 128, sharedBytes: 0 };
       this.reductions.push({ launch: prepare(kernel, bytes), stage });
     }
   }
@@ -154,8 +150,8 @@ export class PreparedScan {
       run.launch(stream, kernel.grid, [kernel.threads], kernel.sharedBytes, args);
     }
     for (const { launch, stage } of this.reductions) {
-      this.writeSegments(launch.block, stage, pointers);
-      launch.run.launch(stream, launch.kernel.grid, [launch.kernel.threads], 0, launch.args);
+      const blocks = this.writeSegments(launch.block, stage, pointers);
+      if (blocks > 0) launch.run.launch(stream, [blocks], [launch.kernel.threads], 0, launch.args);
     }
   }
 
@@ -179,29 +175,30 @@ export class PreparedScan {
     }
   }
 
-  private writeSegments(block: BigUint64Array, stage: 'first' | 'last', pointers: ScanPointers): void {
-    const { plan } = this;
-    const { shape, rowsPerSplit } = plan;
+  /** Fills in what one stage of the sums adds up; returns the blocks it takes. */
+  private writeSegments(block: BigUint64Array, stage: 'first' | 'last', pointers: ScanPointers): number {
+    const { shape, rowsPerSplit, scratch, sums, chunks } = this.plan;
     const base = pointers.scratch ?? 0n;
-    const rowsOfChunks = shape.batch * plan.chunks;
-    const splits = rowsPerSplit > 0 ? Math.ceil(rowsOfChunks / rowsPerSplit) : 0;
-    let sumsAt = base + BigInt(plan.scratch.get('sums') ?? 0);
-    plan.sums.forEach((sum, index) => {
-      const target = this.target(sum, pointers);
-      const overChunks = sum.rows === rowsOfChunks && sum.from !== undefined && !this.overParts(sum);
-      const twoStages = rowsPerSplit > 0 && overChunks;
-      const from = base + BigInt(plan.scratch.get(sum.from) ?? 0);
-      const middle = sumsAt;
-      if (twoStages) sumsAt += BigInt(splits * sum.columns * 4);
-      const skipped = target === 0n || (stage === 'first' && !twoStages);
-      const source = stage === 'last' && twoStages ? middle : from;
-      const rows = skipped ? 0 : stage === 'last' && twoStages ? splits : sum.rows;
-      const values = [
-        ...[source, stage === 'first' ? middle : target],
-        ...[rows, sum.columns, stage === 'first' ? rowsPerSplit : Math.max(rows, 1), stage === 'last' && sum.bf16 ? 1 : 0].map(BigInt),
-      ];
-      block.set(values, index * reduceSegmentFields.length);
-    });
+    let middle = base + BigInt(scratch.get('sums') ?? 0);
+    let firstBlock = 0;
+    let index = 0;
+    block.fill(0n);
+    for (const sum of sums) {
+      const twoStages = rowsPerSplit > 0 && !this.overParts(sum);
+      const splits = twoStages ? Math.ceil((shape.batch * chunks) / rowsPerSplit) : 1;
+      const from = base + BigInt(scratch.get(sum.from) ?? 0);
+      const [between, target] = [middle, this.target(sum, pointers)];
+      if (twoStages) middle += BigInt(splits * sum.columns * 4);
+      if (target === 0n || (stage === 'first' && !twoStages)) continue;
+      const blocks = Math.min(Math.ceil(sum.columns / 128), 2 ** 20);
+      const first = stage === 'first';
+      const rows = twoStages && !first ? splits : sum.rows;
+      const counts = [rows, sum.columns, first ? rowsPerSplit : rows, !first && sum.bf16 ? 1 : 0, firstBlock, blocks];
+      const addresses = [twoStages && !first ? between : from, first ? between : target];
+      block.set([...addresses, ...counts.map(BigInt)], index++ * reduceSegmentFields.length);
+      firstBlock += blocks * (first ? splits : 1);
+    }
+    return firstBlock;
   }
 
   /** Is this a sum over parts of the channels (variable B or C), not over chunks? */

@@ -47,7 +47,8 @@ async function main(): Promise<number> {
   }
   const kernels = new CudaScan(context);
   if (has('--tune')) {
-    for (const shape of benchShapes) if (shape.length < 500000) await tuneScan(context, kernels, shape, console.log);
+    const wanted = valueOf('--shapes')?.split(',');
+    for (const shape of benchShapes) if (wanted === undefined || wanted.includes(`${shape.batch}x${shape.channels}x${shape.length}`)) await tuneScan(context, kernels, shape, console.log);
   }
   if (has('--bench')) {
     const rows: BenchRow[] = [];

@@ -12,6 +12,7 @@ import {
   type Variable,
   zeros,
 } from '@mamba-ts/tensor';
+import { describe, it } from 'vitest';
 import type { SequenceLayer, SequenceOptions } from '../src/index';
 import { floatDevices } from './devices';
 
@@ -57,7 +58,7 @@ class CausalMean extends Module implements SequenceLayer<HistoryState> {
   }
 }
 
-testSequenceLayer('with a growing state', (random) => new CausalMean(3, random), {
+testSequenceLayer({ describe, it }, 'with a growing state', (random) => new CausalMean(3, random), {
   devices: floatDevices,
   resets: false,
 });

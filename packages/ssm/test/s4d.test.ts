@@ -9,6 +9,7 @@ import { expectNumbers, golden, missing } from './golden';
 for (const init of s4dInits) {
   for (const discretization of discretizations) {
     testSequenceLayer(
+      { describe, it },
       `S4D ${init}, ${discretization}`,
       (random) => new S4D({ dModel: 4, dState: 6, init, discretization }, random),
       { devices: floatDevices },
@@ -16,6 +17,7 @@ for (const init of s4dInits) {
   }
 }
 testSequenceLayer(
+  { describe, it },
   'S4D with tied copies',
   (random) => new S4D({ dModel: 6, dState: 4, nSsm: 2, learningRate: null }, random),
   { devices: floatDevices },

@@ -34,7 +34,7 @@ const variants: Record<string, Omit<S6Config, 'dModel'>> = {
   'zero-order hold, static B': { discretization: 'zoh', selective: { B: false } },
 };
 for (const [name, config] of Object.entries(variants)) {
-  testSequenceLayer(`S6 ${name}`, (random) => new S6({ dModel: 4, dState: 4, ...config }, random), {
+  testSequenceLayer({ describe, it }, `S6 ${name}`, (random) => new S6({ dModel: 4, dState: 4, ...config }, random), {
     devices: floatDevices,
   });
 }

@@ -4,7 +4,9 @@
 /** 32-bit field `index` of a parameter struct. */
 @inline export function field(params: usize, index: i32): i32 { return load<i32>(params + (<usize>index << 2)); }
 /** The same as an address or a byte distance. */
-@inline export function address(params: usize, index: i32): usize { return <usize>load<u32>(params + (<usize>index << 2)); }
+@inline export function address(params: usize, index: i32): usize {
+  return <usize>load<u32>(params + (<usize>index << 2));
+}
 /** An optional array's part at a byte offset, 0 where the array is absent. */
 @inline export function optional(params: usize, index: i32, offset: usize): usize {
   const at = address(params, index);

@@ -11,6 +11,20 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   return Number.isFinite(error) ? error : Infinity;
 }
 
+/**
+ * The largest error of an item of `width` numbers, each over its own norm; over 1 where that is zero. For numbers of
+ * very different sizes, of which the norm of the whole sees only the largest.
+ */
+export function largestRelativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, width = 1): number {
+  if (actual.length !== expected.length) return Infinity;
+  let largest = 0;
+  for (let start = 0; start < expected.length; start += width) {
+    const item = (from: ArrayLike<number>): number[] => Array.from({ length: width }, (_, i) => from[start + i]!);
+    largest = Math.max(largest, relativeError(item(actual), item(expected)));
+  }
+  return largest;
+}
+
 /** How many places differ; every place past the shorter one does. */
 export function differingPlaces(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   const shorter = Math.min(actual.length, expected.length);

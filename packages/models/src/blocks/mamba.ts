@@ -97,7 +97,9 @@ export class MambaBlock extends Module implements SequenceLayer {
   private project(u: Tensor, rank: number): [Tensor, Tensor] {
     if (u.shape.length !== rank || u.shape[rank - 1] !== this.dModel) {
       const lead = rank === 3 ? 'batch, length' : 'batch';
-      throw new ShapeError(`MambaBlock: x has shape ${formatShape(u.shape)}, expected (${lead}, dModel ${this.dModel})`);
+      throw new ShapeError(
+        `MambaBlock: x has shape ${formatShape(u.shape)}, expected (${lead}, dModel ${this.dModel})`,
+      );
     }
     const xz = this.in_proj.forward(u);
     return [xz.slice(-1, 0, this.dInner), xz.slice(-1, this.dInner)];

@@ -19,6 +19,8 @@ export interface KernelNeeds {
   readonly label: string;
   readonly reads: readonly TensorName[];
   readonly writes: readonly TensorName[];
+  /** Read and written in place. */
+  readonly updates?: readonly TensorName[];
   readonly scratch: boolean;
   /** Tensors (or scratch) whose states are read or written a lane at a time. */
   readonly stateReads?: readonly (TensorName | 'scratch')[];
@@ -33,8 +35,8 @@ function boundBuffers(variant: Variant, needs: KernelNeeds): ScanKernel['buffers
   const direct = needs.reads.filter((name) => !variant.packed.has(name));
   const scratch = needs.scratch || direct.length < needs.reads.length;
   return [
-    ...direct.map((name) => ({ name, writable: variant.sharedBuffers || name === 'state' })),
-    ...needs.writes.map((name) => ({ name, writable: true })),
+    ...direct.map((name) => ({ name, writable: variant.sharedBuffers })),
+    ...[...needs.writes, ...(needs.updates ?? [])].map((name) => ({ name, writable: true })),
     ...(scratch ? [{ name: 'scratch' as const, writable: true }] : []),
   ];
 }
@@ -54,7 +56,8 @@ export function assembleKernel(
     const access = writable ? 'read_write' : 'read';
     return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${name}: array<${elementType(variant, name)}>;`;
   });
-  const loaders = [...needs.reads, ...(needs.scratch ? ['scratch' as const] : [])].map((name) => {
+  const both = [...(needs.updates ?? []), ...(needs.scratch ? ['scratch' as const] : [])];
+  const loaders = [...needs.reads, ...both].map((name) => {
     const offset = name === 'scratch' ? undefined : packOffsets[name];
     const packed = name !== 'scratch' && variant.packed.has(name);
     const element = packed ? `scratch[params.${offset} + i]` : `${name}[i]`;
@@ -62,7 +65,7 @@ export function assembleKernel(
       ? `fn load_resets(i: u32) -> f32 { return select(1.0, 0.0, ${element} != ${packed ? '0.0' : '0'}); }`
       : `fn load_${name}(i: u32) -> f32 { return f32(${element}); }`;
   });
-  const storers = [...needs.writes, ...(needs.scratch ? ['scratch' as const] : [])].map((name) => {
+  const storers = [...needs.writes, ...both].map((name) => {
     const type = elementType(variant, name);
     return `fn store_${name}(i: u32, value: f32) { ${name}[i] = ${type}(value); }`;
   });

@@ -21,7 +21,7 @@ export function forwardReads(variant: Variant): TensorName[] {
     z && 'z',
     deltaBias && 'deltaBias',
     resets && 'resets',
-    step ? 'state' : !chunked && initialState && 'initialState',
+    !step && !chunked && initialState && 'initialState',
   ];
   return names.filter((name) => name !== false);
 }
@@ -47,7 +47,7 @@ export function forwardKernel(variant: Variant): Pick<ScanKernel, 'label' | 'cod
     ${repeat(
       own,
       (q) => `u${q} = 0.0; delta${q} = 0.0; ${when(z, `z${q} = 0.0;`)}
-    if (active && ${ownStep(q)} < ${tile}u && ${t0} + ${ownStep(q)} < end) {
+    if (live && ${ownStep(q)} < ${tile}u && ${t0} + ${ownStep(q)} < end) {
       let at = (b * params.length + ${t0} + ${ownStep(q)}) * params.channels + channel;
       u${q} = load_u(at); delta${q} = load_delta(at) + bias; ${when(z, `z${q} = load_z(at);`)}
     }`,
@@ -55,6 +55,7 @@ export function forwardKernel(variant: Variant): Pick<ScanKernel, 'label' | 'cod
     ${repeat(
       variableB || variableC || resets ? rows : 0,
       (q) => `
+    ${when(resets, `keep${q} = 1.0;`)}
     if (${rowStep(q)} < ${tile}u && ${t0} + ${rowStep(q)} < end) {
       ${when(variableB || variableC, `let row = ${rowIndex(variant, `${t0} + ${rowStep(q)}`)};`)}
       ${when(variableB, `B${q} = load_B_state(row, lane);`)} ${when(variableC, `C${q} = load_C_state(row, lane);`)}
@@ -79,7 +80,7 @@ export function forwardKernel(variant: Variant): Pick<ScanKernel, 'label' | 'cod
   const finish = repeat(
     own,
     (q) => `
-    if (active && ${ownStep(q)} < ${tile}u && tile0 + ${ownStep(q)} < end) {
+    if (live && ${ownStep(q)} < ${tile}u && tile0 + ${ownStep(q)} < end) {
       let at = (b * params.length + tile0 + ${ownStep(q)}) * params.channels + channel;
       var sum = ${D ? `skip * v${q}` : '0.0'};
       for (var k = 0u; k < ${lanes}u; k++) { sum += tileY[(${ownStep(q)} * ${lanes}u + k) * ${channelBlock}u + c]; }
@@ -100,7 +101,7 @@ ${mainHead(size)}
   ${when(D, 'var skip = 0.0;')}
   ${variableB ? '' : 'var B = zeroState();'}
   ${variableC ? '' : 'var C = zeroState();'}
-  if (active) {
+  if (live) {
     ${when(D, 'skip = load_D(channel);')}
     ${variableB ? '' : 'B = load_B_state(coefficients, lane);'}
     ${variableC ? '' : 'C = load_C_state(coefficients, lane);'}
@@ -134,7 +135,7 @@ ${mainHead(size)}
     workgroupBarrier();
     ${finish}
   }
-  ${when(writesState, `if (active) { store_${step ? 'state' : 'lastState'}_state(states, lane, h); }`)}
+  ${when(writesState, `if (live) { store_${step ? 'state' : 'lastState'}_state(states, lane, h); }`)}
 }
 `;
   const reads = forwardReads(variant);
@@ -142,6 +143,7 @@ ${mainHead(size)}
     label: step ? 'step' : chunked ? 'forward of chunks' : 'forward',
     reads,
     writes: ['y', ...(writesState && !step ? (['lastState'] as const) : [])],
+    updates: step ? ['state'] : [],
     scratch: chunked,
     states: true,
     stateReads: [

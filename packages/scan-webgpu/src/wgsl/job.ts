@@ -5,9 +5,9 @@ import { type Variant, when, width } from './variant';
  * are counted over two dimensions, since one dimension holds 65535 only. `blocks` are the workgroups of a group.
  */
 export function jobCode(variant: Variant, blocks: 'groupBlocks' | 'slots'): string {
-  const { channelBlock, lanes, dState } = variant;
+  const { channelBlock } = variant;
   return `
-  let job = workgroup.y * workgroups.x + workgroup.x;
+  let job = place.y * places.x + place.x;
   let blocks = params.groups * params.${blocks};
   if (job >= blocks * params.chunks * params.batch) { return; }
   let b = (job / blocks) / params.chunks;
@@ -19,13 +19,12 @@ export function jobCode(variant: Variant, blocks: 'groupBlocks' | 'slots'): stri
   let begin = chunk * params.chunkLength;
   let end = min(begin + params.chunkLength, params.length);
   let record = params.records + (b * params.chunks + chunk) * params.recordStride;
-  let endChannel = (group + 1u) * params.groupChannels;
-  ${when(lanes * 4 * variant.vectors < dState, 'lanes do not cover the states')}`;
+  let endChannel = (group + 1u) * params.groupChannels;`;
 }
 
 export const mainHead = (size: number): string => `
 @compute @workgroup_size(${size})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+fn main(@builtin(workgroup_id) place: vec3u, @builtin(num_workgroups) places: vec3u,
         @builtin(local_invocation_index) local: u32) {`;
 
 /** `channel`, whether it is one, and what the kernel keeps of it in registers. */
@@ -33,12 +32,12 @@ export function channelCode(variant: Variant, block: string): string {
   const size = variant.dState * width(variant);
   return `
   let channel = group * params.groupChannels + ${block} * ${variant.channelBlock}u + c;
-  let active = channel < endChannel;
+  let live = channel < endChannel;
   let states = (b * params.channels + channel) * ${size}u;
   let coefficients = channel * ${size}u;
   var A = zeroState();
   var bias = 0.0;
-  if (active) {
+  if (live) {
     A = load_A_state(coefficients, lane);
     ${when(variant.deltaBias, 'bias = load_deltaBias(channel);')}
   }`;

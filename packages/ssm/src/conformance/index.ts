@@ -1,11 +1,17 @@
 import { type Device, type MemoryUse, reference, ShapeError } from '@mamba-ts/tensor';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectClose, expectError } from './assertions';
 import { testGradients } from './gradients';
 import { testResets, testSequences } from './sequences';
 import { testStates } from './states';
-import { expectClose, expectMemory, type LayerFactory, Subject } from './subject';
+import { expectMemory, type LayerFactory, Subject, type Test } from './subject';
 
 export type { LayerFactory, TestedLayer } from './subject';
+
+/** What the suite needs of a test runner; vitest, jest and mocha have it under these names, `node:test` too. */
+export interface TestHooks {
+  readonly describe: (name: string, body: () => void) => void;
+  readonly it: (name: string, body: () => void | Promise<void>) => void;
+}
 
 export interface SequenceLayerTests {
   /** The float32 devices to test on; the float64 reference device is always one more. */
@@ -21,70 +27,79 @@ export interface SequenceLayerTests {
 }
 
 /**
- * The contract of `SequenceLayer` as a vitest suite. Call it in a test file:
+ * The contract of `SequenceLayer` as a test suite. Call it in a test file:
  *
- *     testSequenceLayer('mine', (random) => new MyLayer({ dModel: 6 }, random), { devices: { cpu } });
+ *     import { describe, it } from 'vitest';
+ *     testSequenceLayer({ describe, it }, 'mine', (random) => new MyLayer({ dModel: 4 }, random), { devices: { cpu } });
  *
  * Keep the layer small (a few channels and states): gradients are checked by central differences on the float64
  * reference device, which is slow.
  */
-export function testSequenceLayer(name: string, factory: LayerFactory, options: SequenceLayerTests = {}): void {
-  const {
-    devices = {},
-    tolerance = 2e-5,
-    gradientTolerance = 1e-4,
-    referenceTolerance = 1e-10,
-    resets = true,
-  } = options;
+export function testSequenceLayer(
+  { describe, it }: TestHooks,
+  name: string,
+  factory: LayerFactory,
+  options: SequenceLayerTests = {},
+): void {
+  const { devices = {}, tolerance = 2e-5, gradientTolerance = 1e-4, referenceTolerance = 1e-10 } = options;
+  const { resets = true } = options;
   describe(`sequence layer ${name}`, () => {
     for (const [deviceName, create] of Object.entries({ reference, ...devices })) {
       describe(`on ${deviceName}`, () => {
-        let device: Device;
-        let subject: Subject;
-        let empty: MemoryUse;
-        beforeAll(async () => {
-          device = await create();
-          empty = device.memory();
-          subject = new Subject(device, factory, deviceName === 'reference' ? referenceTolerance : tolerance);
-        });
-        afterAll(() => {
+        let made: Promise<[Subject, MemoryUse]> | null = null;
+        const makeSubject = async (): Promise<[Subject, MemoryUse]> => {
+          const device = await create();
+          const empty = device.memory();
+          return [new Subject(device, factory, deviceName === 'reference' ? referenceTolerance : tolerance), empty];
+        };
+        const test: Test = (title, body) => {
+          it(title, async () => {
+            const [subject] = await (made ??= makeSubject());
+            await subject.keepsMemory(() => body(subject));
+          });
+        };
+
+        testSequences(test);
+        testStates(test);
+        if (resets) testResets(test);
+        testGradients(test, factory, { resets, gradientTolerance });
+        testWidth(test);
+        if (deviceName !== 'reference') testAgainstReference(test, factory);
+
+        // Last: it ends the device.
+        it('gives all its memory back', async () => {
+          const [subject, empty] = await (made ??= makeSubject());
           subject.dispose();
-          expectMemory(device, empty);
-          device.dispose();
+          expectMemory(subject.device, empty);
+          subject.device.dispose();
         });
-
-        testSequences(() => subject);
-        testStates(() => subject);
-        if (resets) testResets(() => subject);
-        testGradients(() => subject, factory, { resets, gradientTolerance });
-
-        it('refuses inputs of another width', async () => {
-          await subject.keepsMemory(async () => {
-            await subject.run(() => {
-              expect(() => subject.layer.forward(subject.values(1, 3, subject.dModel + 1))).toThrow(ShapeError);
-              expect(() =>
-                subject.layer.step(subject.values(1, subject.dModel + 1), subject.layer.initialState(1)),
-              ).toThrow(ShapeError);
-              return [];
-            });
-          });
-        });
-
-        if (deviceName !== 'reference') {
-          it('agrees with the float64 reference device', async () => {
-            const exact = await reference();
-            const oracle = new Subject(exact, factory, tolerance);
-            oracle.setParameters(await subject.parameterValues());
-            const shape = [2, 19, subject.dModel];
-            const [x] = await subject.run(() => subject.values(...shape));
-            const [actual] = await subject.run(() => subject.layer.forward(subject.upload(shape, x)));
-            const [expected] = await oracle.run(() => oracle.layer.forward(oracle.upload(shape, x)));
-            expectClose('forward', actual, expected, tolerance);
-            oracle.dispose();
-            exact.dispose();
-          });
-        }
       });
     }
+  });
+}
+
+function testWidth(test: Test): void {
+  test('refuses inputs of another width', async (s) => {
+    await s.run(() => {
+      const wide = s.dModel + 1;
+      expectError('forward', () => s.layer.forward(s.values(1, 3, wide)), ShapeError);
+      expectError('step', () => s.layer.step(s.values(1, wide), s.layer.initialState(1)), ShapeError);
+      return [];
+    });
+  });
+}
+
+function testAgainstReference(test: Test, factory: LayerFactory): void {
+  test('agrees with the float64 reference device', async (s) => {
+    const exact: Device = await reference();
+    const oracle = new Subject(exact, factory, s.tolerance);
+    oracle.setParameters(await s.parameterValues());
+    const shape = [2, 19, s.dModel];
+    const [x] = await s.run(() => s.values(...shape));
+    const [actual] = await s.run(() => s.layer.forward(s.upload(shape, x)));
+    const [expected] = await oracle.run(() => oracle.layer.forward(oracle.upload(shape, x)));
+    expectClose('forward', actual, expected, s.tolerance);
+    oracle.dispose();
+    exact.dispose();
   });
 }

@@ -1,20 +1,13 @@
 import { compile, type Tensor, type Variable, variable } from '@mamba-ts/tensor';
-import { expect, it } from 'vitest';
 import type { LayerState } from '../sequence-layer';
-import { expectClose, type Subject } from './subject';
+import { expectClose, expectSame } from './assertions';
+import type { Test } from './subject';
 
 /**
  * States are values: they can be kept, copied to the host and back, rolled back to, and updated in place by a compiled
  * step.
  */
-export function testStates(subject: () => Subject): void {
-  const test = (title: string, body: (s: Subject) => Promise<void>): void => {
-    it(title, async () => {
-      const s = subject();
-      await s.keepsMemory(() => body(s));
-    });
-  };
-
+export function testStates(test: Test): void {
   test('a state saved as plain arrays and restored continues identically', async (s) => {
     const [x, rest] = await s.run(() => [s.values(2, 6, s.dModel), s.values(2, 4, s.dModel)]);
     const input = (): Tensor => s.upload([2, 6, s.dModel], x);
@@ -22,7 +15,7 @@ export function testStates(subject: () => Subject): void {
     const again = JSON.parse(JSON.stringify(saved)) as typeof saved;
     const continued = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.restoreState(saved))[0]);
     const restored = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.restoreState(again))[0]);
-    expect(restored).toEqual(continued);
+    expectSame('outputs', restored, continued);
     const straight = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.layer.prefill(input())[1])[0]);
     straight.forEach((y, i) => expectClose(`step ${i}`, continued[i], y, s.tolerance));
   });
@@ -36,7 +29,7 @@ export function testStates(subject: () => Subject): void {
       for (let i = 0; i < 3; i++) other = s.layer.step(s.values(2, s.dModel), other)[1];
       return [before, s.layer.step(x, state)[0]];
     });
-    expect(again).toEqual(first);
+    expectSame('the same step again', again, first);
   });
 
   test('a compiled step with the state in variables equals eager steps', async (s) => {

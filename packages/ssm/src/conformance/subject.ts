@@ -9,9 +9,11 @@ import {
   tensor,
   variable,
 } from '@mamba-ts/tensor';
-import { randomSource, randomValues } from '@mamba-ts/tensor/conformance';
-import { expect } from 'vitest';
 import type { LayerState, SequenceLayer } from '../sequence-layer';
+import { expectClose, expectSame, randomSource } from './assertions';
+
+/** Registers one test on the subject; its memory must be back when it ends. */
+export type Test = (title: string, body: (subject: Subject) => Promise<void>) => void;
 
 export type TestedLayer = Module & SequenceLayer;
 /** Makes the layer under test, initialised from `random` and on its device. */
@@ -53,14 +55,10 @@ export class Subject {
 
   /** Random numbers as a tensor: call it inside `run`. */
   values(...shape: readonly number[]): Tensor {
+    const count = shape.reduce((a, b) => a * b, 1);
     return this.upload(
       shape,
-      randomValues(
-        this.random,
-        shape.reduce((a, b) => a * b, 1),
-        -1.5,
-        1.5,
-      ),
+      Float32Array.from({ length: count }, () => 3 * this.random() - 1.5),
     );
   }
 
@@ -157,22 +155,5 @@ export class Subject {
 /** Fails unless the device holds what it held. */
 export function expectMemory(device: Device, before: Pick<MemoryUse, 'buffers' | 'bytes'>): void {
   const { buffers, bytes } = device.memory();
-  expect({ buffers, bytes }, 'device memory').toEqual({ buffers: before.buffers, bytes: before.bytes });
-}
-
-/** max |actual − expected| <= tolerance · max |expected| (at least 1e-3 of it counts), and nothing is NaN. */
-export function expectClose(
-  what: string,
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  tolerance: number,
-): void {
-  expect(actual.length, `${what}: number of values`).toBe(expected.length);
-  let size = 1e-3;
-  for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
-  for (let i = 0; i < expected.length; i++) {
-    const error = Math.abs(actual[i] - expected[i]) / size;
-    if (!(error <= tolerance))
-      expect.fail(`${what}: value ${i} is ${actual[i]}, expected ${expected[i]} to ${tolerance} of ${size}`);
-  }
+  expectSame('device memory', { buffers, bytes }, { buffers: before.buffers, bytes: before.bytes });
 }

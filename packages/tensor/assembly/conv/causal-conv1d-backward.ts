@@ -106,7 +106,10 @@ function gradientOfInput(params: usize, weights: usize, b: i32, s: i32, end: i32
     if (s + 4 <= end && s + 3 + width <= length && !anyReset(resets, s + 1, s + 3 + width)) {
       gradientOfFour(width, whole, gradY + <usize>s * line, line, weights, channels, target);
       if (whole < channels) {
-        for (let r = 0; r < 4; r++) gradientRow(width, s + r, length, whole, channels, gradY, resets, line, weights, target + <usize>r * line);
+        for (let r = 0; r < 4; r++) {
+          const row = target + <usize>r * line;
+          gradientRow(width, s + r, length, whole, channels, gradY, resets, line, weights, row);
+        }
       }
       s += 4;
     } else {
@@ -116,7 +119,9 @@ function gradientOfInput(params: usize, weights: usize, b: i32, s: i32, end: i32
   }
 }
 
-function gradientOfFour(width: i32, channels: i32, gradY: usize, line: usize, weights: usize, allChannels: i32, target: usize): void {
+function gradientOfFour(
+  width: i32, channels: i32, gradY: usize, line: usize, weights: usize, allChannels: i32, target: usize,
+): void {
   const next = <usize>((allChannels + 3) & ~3) << 2;
   for (let c = 0; c < channels; c += 4) {
     const offset = <usize>c << 2;
@@ -145,12 +150,15 @@ function gradientOfFour(width: i32, channels: i32, gradY: usize, line: usize, we
 }
 
 function gradientRow(
-  width: i32, s: i32, length: i32, from: i32, channels: i32, gradY: usize, resets: usize, line: usize, weights: usize, target: usize,
+  width: i32, s: i32, length: i32, from: i32, channels: i32,
+  gradY: usize, resets: usize, line: usize, weights: usize, target: usize,
 ): void {
   const next = <usize>((channels + 3) & ~3) << 2;
   // Steps that see row s: none behind the first reset after it, none behind the end.
   let last = min(width - 1, length - 1 - s);
-  for (let d = max(1, -s); d <= last && resets != 0; d++) if (load<i32>(resets + (<usize>(s + d) << 2)) != 0) last = d - 1;
+  for (let d = max(1, -s); d <= last && resets != 0; d++) {
+    if (load<i32>(resets + (<usize>(s + d) << 2)) != 0) last = d - 1;
+  }
   for (let c = from; c < channels; c += 4) {
     const offset = <usize>c << 2;
     const lanes = channels - c;

@@ -44,7 +44,9 @@ function convolveSequence(params: usize, weights: usize, b: i32, t: i32, end: i3
     if (first >= 0 && t + 4 <= end && !anyReset(resets, first + 1, t + 4)) {
       fourRows(width, whole, x + <usize>first * line, line, weights, channels, bias, y + <usize>t * line);
       if (whole < channels) {
-        for (let r = t; r < t + 4; r++) oneRow(width, width - 1, r, whole, channels, x, initial, line, weights, bias, y);
+        for (let r = t; r < t + 4; r++) {
+          oneRow(width, width - 1, r, whole, channels, x, initial, line, weights, bias, y);
+        }
       }
       t += 4;
     } else {
@@ -55,7 +57,9 @@ function convolveSequence(params: usize, weights: usize, b: i32, t: i32, end: i3
 }
 
 /** Four rows whose taps all exist; x: the first row's first tap. */
-function fourRows(width: i32, channels: i32, x: usize, line: usize, weights: usize, allChannels: i32, bias: usize, y: usize): void {
+function fourRows(
+  width: i32, channels: i32, x: usize, line: usize, weights: usize, allChannels: i32, bias: usize, y: usize,
+): void {
   const next = <usize>((allChannels + 3) & ~3) << 2;
   for (let c = 0; c < channels; c += 4) {
     const offset = <usize>c << 2;
@@ -88,7 +92,8 @@ function fourRows(width: i32, channels: i32, x: usize, line: usize, weights: usi
  * Row t, channels [from, channels), with taps that reach back at most `reach` steps, into `initial` before the start.
  */
 function oneRow(
-  width: i32, reach: i32, t: i32, from: i32, channels: i32, x: usize, initial: usize, line: usize, weights: usize, bias: usize, y: usize,
+  width: i32, reach: i32, t: i32, from: i32, channels: i32,
+  x: usize, initial: usize, line: usize, weights: usize, bias: usize, y: usize,
 ): void {
   const next = <usize>((channels + 3) & ~3) << 2;
   const start = initial == 0 ? min(reach, t) : reach;

@@ -73,7 +73,8 @@ export function longConvDirectKernel(params: usize, tid: i32, threads: i32): voi
     for (let b = 0; b < batch && length > 0; b++) {
       const offset = <usize>(b * length) * line + (<usize>quad << 4);
       gatherSteps(address(params, 0) + offset, line, length, lanes, gradY, wholeLength);
-      gatherSteps(address(params, 1) + offset + <usize>(length - 1) * line, 0 - line, length, lanes, signal, length + TILE);
+      const last = address(params, 1) + offset + <usize>(length - 1) * line;
+      gatherSteps(last, 0 - line, length, lanes, signal, length + TILE);
       // With w_{-t} = u_t this is a convolution of gradY with w: gradKernel_j = sum_t gradY_t w_{j-t}. w_0 is the last
       // step of `signal`.
       const origin = signal + (<usize>(length - 1) << 4);

@@ -100,7 +100,8 @@ function forwardPass(data: usize, n: i32, block: i32, twiddles: usize): void {
   if (block == 0) {
     for (; data != end; data += 32) {
       const x0 = v128.load(data), x1 = v128.load(data + q), x2 = v128.load(data + q2), x3 = v128.load(data + q3);
-      const y0 = v128.load(data, 16), y1 = v128.load(data + q, 16), y2 = v128.load(data + q2, 16), y3 = v128.load(data + q3, 16);
+      const y0 = v128.load(data, 16), y1 = v128.load(data + q, 16);
+      const y2 = v128.load(data + q2, 16), y3 = v128.load(data + q3, 16);
       const ux = f32x4.add(x0, x2), wx = f32x4.sub(x0, x2), vx = f32x4.add(x1, x3), zx = f32x4.sub(x1, x3);
       const uy = f32x4.add(y0, y2), wy = f32x4.sub(y0, y2), vy = f32x4.add(y1, y3), zy = f32x4.sub(y1, y3);
       v128.store(data, f32x4.add(ux, vx));
@@ -144,7 +145,8 @@ function forwardLast(data: usize, blocks: i32, block: i32, twiddles: usize): voi
   let a = twiddles + (<usize>block << 4), s = twiddles + (<usize>block << 3);
   const end = data + (<usize>blocks << 7);
   for (; data != end; data += 128) {
-    const a1r = v128.load32_splat(a), a1i = v128.load32_splat(a, 4), a2r = v128.load32_splat(s), a2i = v128.load32_splat(s, 4);
+    const a1r = v128.load32_splat(a), a1i = v128.load32_splat(a, 4);
+    const a2r = v128.load32_splat(s), a2i = v128.load32_splat(s, 4);
     let x = v128.load(data, 96), y = v128.load(data, 112);
     // x3 is multiplied by both.
     const px = nmadd(y, a2i, f32x4.mul(x, a2r)), py = madd(y, a2r, f32x4.mul(x, a2i));
@@ -174,7 +176,8 @@ function inverseFirst(data: usize, blocks: i32, block: i32, twiddles: usize): vo
   let a = twiddles + (<usize>block << 4), s = twiddles + (<usize>block << 3);
   const end = data + (<usize>blocks << 7);
   for (; data != end; data += 128) {
-    const a1r = v128.load32_splat(a), a1i = v128.load32_splat(a, 4), a2r = v128.load32_splat(s), a2i = v128.load32_splat(s, 4);
+    const a1r = v128.load32_splat(a), a1i = v128.load32_splat(a, 4);
+    const a2r = v128.load32_splat(s), a2i = v128.load32_splat(s, 4);
     const z0x = v128.load(data), z0y = v128.load(data, 16), z1x = v128.load(data, 32), z1y = v128.load(data, 48);
     const ux = f32x4.add(z0x, z1x), uy = f32x4.add(z0y, z1y), vx = f32x4.sub(z0x, z1x), vy = f32x4.sub(z0y, z1y);
     const z2x = v128.load(data, 64), z2y = v128.load(data, 80), z3x = v128.load(data, 96), z3y = v128.load(data, 112);
@@ -204,7 +207,8 @@ function inversePass(data: usize, n: i32, block: i32, twiddles: usize): void {
   if (block == 0) {
     for (; data != end; data += 32) {
       const x0 = v128.load(data), x1 = v128.load(data + q), x2 = v128.load(data + q2), x3 = v128.load(data + q3);
-      const y0 = v128.load(data, 16), y1 = v128.load(data + q, 16), y2 = v128.load(data + q2, 16), y3 = v128.load(data + q3, 16);
+      const y0 = v128.load(data, 16), y1 = v128.load(data + q, 16);
+      const y2 = v128.load(data + q2, 16), y3 = v128.load(data + q3, 16);
       const ux = f32x4.add(x0, x1), vx = f32x4.sub(x0, x1), wx = f32x4.add(x2, x3), zy = f32x4.sub(x2, x3);
       const uy = f32x4.add(y0, y1), vy = f32x4.sub(y0, y1), wy = f32x4.add(y2, y3), zx = f32x4.sub(y3, y2);
       v128.store(data, f32x4.add(ux, wx));
@@ -225,7 +229,8 @@ function inversePass(data: usize, n: i32, block: i32, twiddles: usize): void {
   for (; data != end; data += 32) {
     const z0x = v128.load(data), z0y = v128.load(data, 16), z1x = v128.load(data + q), z1y = v128.load(data + q, 16);
     const ux = f32x4.add(z0x, z1x), uy = f32x4.add(z0y, z1y), vx = f32x4.sub(z0x, z1x), vy = f32x4.sub(z0y, z1y);
-    const z2x = v128.load(data + q2), z2y = v128.load(data + q2, 16), z3x = v128.load(data + q3), z3y = v128.load(data + q3, 16);
+    const z2x = v128.load(data + q2), z2y = v128.load(data + q2, 16);
+    const z3x = v128.load(data + q3), z3y = v128.load(data + q3, 16);
     const wx = f32x4.add(z2x, z3x), wy = f32x4.add(z2y, z3y), zx = f32x4.sub(z3y, z2y), zy = f32x4.sub(z2x, z3x);
     v128.store(data, f32x4.add(ux, wx));
     v128.store(data, f32x4.add(uy, wy), 16);

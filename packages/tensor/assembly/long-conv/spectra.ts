@@ -4,8 +4,8 @@
 // 2i. In mirrored order p' lies in the same range [2^j, 2^(j+1)) as p, counted from its other end; elements 0 and 1
 // (frequencies 0 and n/2) are their own opposites. T = W^k delays by one.
 //
-//   convolution   E = E1 E2 + T O1 O2,                    O = E1 O2 + O1 E2
-//   correlation   E = E1 conj(E2) + O1 conj(O2),          O = O1 conj(E2) + conj(T) E1 conj(O2)       (r_j = sum_t x1_{t+j} x2_t)
+//   convolution                              E = E1 E2 + T O1 O2,            O = E1 O2 + O1 E2
+//   correlation r_j = sum_t x1_{t+j} x2_t    E = E1 conj(E2) + O1 conj(O2),  O = O1 conj(E2) + conj(T) E1 conj(O2)
 import { madd, nmadd } from '../vector';
 
 /** T at an even element p of the upper part; odd elements have its negative. */
@@ -49,7 +49,8 @@ export function multiply(data: usize, kernel: usize, n: i32, twiddles: usize): v
     while (low < high) {
       const zx = v128.load(low), zy = v128.load(low, 16), cx = v128.load(high), cy = v128.load(high, 16);
       const ex = f32x4.add(zx, cx), ey = f32x4.sub(zy, cy), ox = f32x4.add(zy, cy), oy = f32x4.sub(cx, zx);
-      const kex = v128.load(kernelLow), key = v128.load(kernelLow, 16), kox = v128.load(kernelHigh), koy = v128.load(kernelHigh, 16);
+      const kex = v128.load(kernelLow), key = v128.load(kernelLow, 16);
+      const kox = v128.load(kernelHigh), koy = v128.load(kernelHigh, 16);
       // O1 O2, delayed; the sign of T alternates.
       const px = nmadd(oy, koy, f32x4.mul(ox, kox)), py = madd(oy, kox, f32x4.mul(ox, koy));
       let tx = v128.load32_splat(t), ty = v128.load32_splat(t, 4);
@@ -89,9 +90,11 @@ export function correlate(first: usize, second: usize, sums: usize, n: i32, twid
     let t = delay(twiddles, size);
     let negative = false;
     while (low < high) {
-      let zx = v128.load(first + low), zy = v128.load(first + low, 16), cx = v128.load(first + high), cy = v128.load(first + high, 16);
+      let zx = v128.load(first + low), zy = v128.load(first + low, 16);
+      let cx = v128.load(first + high), cy = v128.load(first + high, 16);
       const gex = f32x4.add(zx, cx), gey = f32x4.sub(zy, cy), gox = f32x4.add(zy, cy), goy = f32x4.sub(cx, zx);
-      zx = v128.load(second + low); zy = v128.load(second + low, 16); cx = v128.load(second + high); cy = v128.load(second + high, 16);
+      zx = v128.load(second + low); zy = v128.load(second + low, 16);
+      cx = v128.load(second + high); cy = v128.load(second + high, 16);
       const uex = f32x4.add(zx, cx), uey = f32x4.sub(zy, cy), uox = f32x4.add(zy, cy), uoy = f32x4.sub(cx, zx);
       let x = madd(gey, uey, f32x4.mul(gex, uex)), y = nmadd(gex, uey, f32x4.mul(gey, uex));
       x = madd(goy, uoy, madd(gox, uox, x));

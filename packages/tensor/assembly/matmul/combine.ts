@@ -29,7 +29,8 @@ export function matmulCombine(params: usize, tid: i32, threads: i32): void {
     const offset = <usize>column << 2;
     for (let i = 0; i < rows; i++) {
       combineBlock(
-        k, width, address(params, 0) + <usize>matrix * address(params, 7) + <usize>i * address(params, 10), address(params, 11),
+        k, width,
+        address(params, 0) + <usize>matrix * address(params, 7) + <usize>i * address(params, 10), address(params, 11),
         address(params, 1) + <usize>matrix * address(params, 8) + offset, line,
         address(params, 2) + <usize>matrix * address(params, 9) + <usize>i * line + offset,
       );
@@ -38,7 +39,9 @@ export function matmulCombine(params: usize, tid: i32, threads: i32): void {
   }
 }
 
-function combineBlock(k: i32, width: i32, coefficient: usize, step: usize, matrix: usize, line: usize, out: usize): void {
+function combineBlock(
+  k: i32, width: i32, coefficient: usize, step: usize, matrix: usize, line: usize, out: usize,
+): void {
   memory.fill(out, 0, <usize>width << 2);
   const r1 = line, r2 = line * 2, r3 = line * 3;
   const end = out + (<usize>(width & ~3) << 2);

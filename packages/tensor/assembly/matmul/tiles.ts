@@ -9,7 +9,9 @@ import { madd, zero } from '../vector';
 /** Rows of a full tile. */
 @inline export const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 
-export function tile6x8(k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool): void {
+export function tile6x8(
+  k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool,
+): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3, r4 = aRow * 4, r5 = aRow * 5;
   let c00 = zero(), c01 = zero(), c10 = zero(), c11 = zero(), c20 = zero(), c21 = zero();
   let c30 = zero(), c31 = zero(), c40 = zero(), c41 = zero(), c50 = zero(), c51 = zero();
@@ -39,7 +41,9 @@ export function tile6x8(k: usize, a: usize, aRow: usize, aStep: usize, b: usize,
   storePair(c + cRow * 5, c50, c51, add);
 }
 
-export function tile4x8(k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool): void {
+export function tile4x8(
+  k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool,
+): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3;
   let c00 = zero(), c01 = zero(), c10 = zero(), c11 = zero(), c20 = zero(), c21 = zero(), c30 = zero(), c31 = zero();
   while (k > 0) {
@@ -62,7 +66,9 @@ export function tile4x8(k: usize, a: usize, aRow: usize, aStep: usize, b: usize,
   storePair(c + cRow * 3, c30, c31, add);
 }
 
-export function tile6x4(k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool): void {
+export function tile6x4(
+  k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool,
+): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3, r4 = aRow * 4, r5 = aRow * 5;
   let c0 = zero(), c1 = zero(), c2 = zero(), c3 = zero(), c4 = zero(), c5 = zero();
   while (k > 0) {
@@ -85,7 +91,9 @@ export function tile6x4(k: usize, a: usize, aRow: usize, aStep: usize, b: usize,
   storeOne(c + cRow * 5, c5, add);
 }
 
-export function tile4x4(k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool): void {
+export function tile4x4(
+  k: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, add: bool,
+): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3;
   let c0 = zero(), c1 = zero(), c2 = zero(), c3 = zero();
   while (k > 0) {

@@ -40,6 +40,8 @@ function logSumExp(x: usize, count: i32): f64 {
   // An infinity outweighs everything, or is everything there is.
   if (isNaN(max) || max == Infinity || max == -Infinity) return <f64>max;
   let sum: f64 = 0;
-  for (let from = 0; from < count; from += BLOCK) sum += <f64>sumExp(x + (<usize>from << 2), min(count - from, BLOCK), max);
+  for (let from = 0; from < count; from += BLOCK) {
+    sum += <f64>sumExp(x + (<usize>from << 2), min(count - from, BLOCK), max);
+  }
   return <f64>max + logarithm(sum);
 }

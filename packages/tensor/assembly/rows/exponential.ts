@@ -1,6 +1,7 @@
 // Sums of exponentials, and the logarithm of one number.
 //
-// Constants are loaded from a table: V8 builds a v128.const anew at each use inside a loop.
+// Constants are loaded from a table: V8 builds a v128.const anew at each use inside a loop. The polynomial, from its
+// highest power, is (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2 (the coefficients of Cephes' expf).
 import { laneSum, loadLanes, madd, nmadd } from '../vector';
 
 const TABLE: usize = memory.data<f32>([
@@ -8,8 +9,8 @@ const TABLE: usize = memory.data<f32>([
   1.4426950408889634, 1.4426950408889634, 1.4426950408889634, 1.4426950408889634, //  16: log2(e)
   12582912, 12582912, 12582912, 12582912, //  32: 1.5 * 2^23, adding it rounds to an integer in the low mantissa bits
   0.693359375, 0.693359375, 0.693359375, 0.693359375, //  48: ln(2), few bits, so that products with integers are exact
-  -2.12194440054690583e-4, -2.12194440054690583e-4, -2.12194440054690583e-4, -2.12194440054690583e-4, //  64: the rest of it
-  1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, //  80: (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2, from the highest power
+  -2.12194440054690583e-4, -2.12194440054690583e-4, -2.12194440054690583e-4, -2.12194440054690583e-4, //  64: rest
+  1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, //  80: the polynomial
   1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, //  96
   8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, // 112
   4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2, // 128

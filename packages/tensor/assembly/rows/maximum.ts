@@ -15,9 +15,8 @@ export function maximum(x: usize, count: i32): f32 {
   }
   if (v128.any_true(unordered)) return NaN;
   a = f32x4.pmax(a, b);
-  let max = Mathf.max(
-    Mathf.max(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)), Mathf.max(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)),
-  );
+  let max = Mathf.max(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1));
+  max = Mathf.max(max, Mathf.max(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)));
   for (let i = count & 7; i > 0; i--) {
     max = Mathf.max(max, load<f32>(x));
     x += 4;

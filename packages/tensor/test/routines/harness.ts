@@ -1,3 +1,4 @@
+import { scanModuleBytes } from '@mamba-ts/scan';
 import type { RoutineCall, TensorSpec } from '../../src/compile/program';
 import type { CpuRoutine } from '../../src/cpu/routine';
 import { kernelsRelaxed } from '../../src/generated/kernels.relaxed';
@@ -28,10 +29,9 @@ export class KernelMachine {
   private readonly memory = new WebAssembly.Memory({ initial: 64, maximum: pages, shared: true });
   private readonly modules: Record<string, WebAssembly.Exports> = {};
 
-  /** `modules`: base64 WebAssembly by the module names of CpuPhase. */
-  constructor(modules: Readonly<Record<string, string>>) {
-    for (const [name, base64] of Object.entries(modules)) {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  /** `modules`: WebAssembly by the module names of CpuPhase. */
+  constructor(modules: Readonly<Record<string, Uint8Array<ArrayBuffer>>>) {
+    for (const [name, bytes] of Object.entries(modules)) {
       this.modules[name] = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
         env: { memory: this.memory },
       }).exports;
@@ -40,7 +40,7 @@ export class KernelMachine {
 
   /**
    * Runs all phases; the "threads" take their turns one after the other, in ascending or (`backwards`) descending
-   * order.
+   * order. `inPlace`: outputs that are the memory of an input.
    */
   run(
     routine: CpuRoutine,
@@ -48,6 +48,7 @@ export class KernelMachine {
     inputs: readonly (Values | null)[],
     threads = 1,
     backwards = false,
+    inPlace: Readonly<Record<number, number>> = {},
   ): CpuResult {
     const refused = routine.refuses?.(call) ?? null;
     if (refused !== null) throw new Error(`refused: ${refused}`);
@@ -62,7 +63,9 @@ export class KernelMachine {
     };
     const fault = take(16);
     const inputsAt = inputs.map((x) => (x ? take(x.byteLength) : 0));
-    const outputsAt = call.outputs.map((spec) => take(sizeOf(spec.shape) * 4));
+    const outputsAt = call.outputs.map((spec, i) =>
+      i in inPlace ? inputsAt[inPlace[i]] : take(sizeOf(spec.shape) * 4),
+    );
     const scratch = take(routine.scratchBytes(call));
     const paramBytes = routine.paramBytes(call);
     const params = take(paramBytes);
@@ -73,10 +76,7 @@ export class KernelMachine {
     words.fill(0x7fa00000, 65536 >> 2, free >> 2);
     for (const at of marks) words[at >> 2] = canary;
     words.fill(0, fault >> 2, (fault >> 2) + 4);
-    inputs.forEach(
-      (x, i) =>
-        x && new Uint8Array(this.memory.buffer).set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength), inputsAt[i]),
-    );
+    inputs.forEach((x, i) => x && words.set(bits(x), inputsAt[i] >> 2));
     routine.writeParams(new DataView(this.memory.buffer), params, call, {
       inputs: inputsAt,
       outputs: outputsAt,
@@ -95,6 +95,11 @@ export class KernelMachine {
     const broken = marks.find((at) => words[at >> 2] !== canary);
     if (broken !== undefined)
       throw new Error(`${call.name} wrote outside its buffers, near byte ${broken} (scratch at ${scratch})`);
+    inputs.forEach((x, i) => {
+      if (!x || Object.values(inPlace).includes(i)) return;
+      const changed = bits(x).findIndex((word, at) => words[(inputsAt[i] >> 2) + at] !== word);
+      if (changed >= 0) throw new Error(`${call.name} wrote into its input ${i}, at ${changed}`);
+    });
     const outputs = call.outputs.map((spec, i) => {
       const Type = spec.dtype === 'int32' ? Int32Array : Float32Array;
       return new Type(this.memory.buffer, outputsAt[i], sizeOf(spec.shape)).slice();
@@ -106,7 +111,11 @@ export class KernelMachine {
 const machines: Partial<Record<Variant, KernelMachine>> = {};
 
 export function kernelMachine(variant: Variant): KernelMachine {
-  machines[variant] ??= new KernelMachine({ kernels: variant === 'simd' ? kernelsSimd : kernelsRelaxed });
+  const base64 = variant === 'simd' ? kernelsSimd : kernelsRelaxed;
+  machines[variant] ??= new KernelMachine({
+    kernels: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)),
+    scan: scanModuleBytes(variant, true),
+  });
   return machines[variant];
 }
 
@@ -213,7 +222,8 @@ export function complaints(
         const error = largestError(result.outputs[i], expected[i]);
         if (!(error <= tolerance))
           found.push(`${label} ${variant}, ${threads} threads: output ${i} is off by ${error}, allowed ${tolerance}`);
-        const same = bits(first.outputs[i]).every((x, at) => x === bits(result.outputs[i])[at]);
+        const [one, other] = [bits(first.outputs[i]), bits(result.outputs[i])];
+        const same = one.every((x, at) => x === other[at]);
         if (!same) found.push(`${label} ${variant}: output ${i} with ${threads} threads has other bits than with 1`);
       }
     }

@@ -3,6 +3,7 @@ import { audioCheckers } from './audio';
 import { convolutionCheckers } from './convolution';
 import type { GoldenChecker } from './golden-case';
 import { h3AndHyenaCheckers } from './h3-and-hyena';
+import { mambaCheckers } from './mamba';
 import { s4Checkers } from './s4';
 import { selectiveScanCheckers } from './selective-scan';
 import { ssdCheckers } from './ssd';
@@ -14,6 +15,7 @@ const checkers: readonly GoldenChecker[] = [
   ...convolutionCheckers,
   ...h3AndHyenaCheckers,
   ...selectiveScanCheckers,
+  ...mambaCheckers,
   ...audioCheckers,
   ...attentionAndRwkvCheckers,
   ...ssdCheckers,

@@ -1,0 +1,48 @@
+import { type ScanShape } from '@mamba-ts/scan';
+import { type DeviceCapabilities, type ScanPlanOptions, type Tiling } from './types';
+import { forwardWorkgroupBytes } from './wgsl/forward';
+import { gradientWorkgroupBytes } from './wgsl/gradient';
+import { stateBytes } from './wgsl/state';
+import { summaryWorkgroupBytes } from './wgsl/summary';
+
+/** Smallest power of two that is `n` or more. */
+export function powerOfTwo(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, n)));
+}
+
+/**
+ * Invocations and steps of a workgroup, as large as pays and the limits allow. Four states an invocation: enough
+ * arithmetic per step to hide its latency, few enough registers for many workgroups at a time.
+ */
+export function chooseTiling(shape: ScanShape, options: ScanPlanOptions, { limits }: DeviceCapabilities): Tiling {
+  const { dState, complex, variableB, variableC } = shape;
+  const wanted = options.tiling ?? {};
+  const backward = options.operation === 'backward';
+  const invocations = Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  const steps = powerOfTwo(shape.length);
+  const kind = { variableB, variableC, z: options.z === true, resets: options.resets === true };
+  let vectors = wanted.vectors ?? 1;
+  while (powerOfTwo(Math.ceil(dState / (4 * vectors))) > invocations) vectors *= 2;
+  const lanes = powerOfTwo(Math.ceil(dState / (4 * vectors)));
+  const bytesPerState = stateBytes({ complex, vectors });
+  const largest = Math.min(
+    wanted.channelBlock ?? Math.max(1, (backward ? 64 : 128) / lanes),
+    Math.floor(invocations / lanes),
+    powerOfTwo(shape.channels / shape.groups),
+  );
+  let channelBlock = 2 ** Math.floor(Math.log2(Math.max(1, largest)));
+  let tile = Math.min(wanted.tile ?? (backward ? 8 : 16), steps);
+  let reduceSteps = backward ? Math.min(wanted.reduceSteps ?? 4, tile) : 1;
+  const bytes = (): number => {
+    const sizes = { lanes, channelBlock, tile, reduceSteps };
+    const summary = summaryWorkgroupBytes(sizes, bytesPerState, kind);
+    const main = backward ? gradientWorkgroupBytes : forwardWorkgroupBytes;
+    return Math.max(summary, main(sizes, bytesPerState, kind));
+  };
+  while (bytes() > limits.maxComputeWorkgroupStorageSize) {
+    if (reduceSteps > 1) reduceSteps /= 2;
+    else if (tile > 1) tile /= 2;
+    else channelBlock /= 2;
+  }
+  return { vectors, lanes, channelBlock, tile, reduceSteps, workgroupBytes: bytes() };
+}

@@ -1,0 +1,135 @@
+import { MambaBlock, mambaModels, fromMambaConfig, type LanguageModelConfig, parameterCount } from '@mamba-ts/models';
+import { S6 } from '@mamba-ts/ssm';
+import { concat, silu, stack, type Tensor } from '@mamba-ts/tensor';
+import type { Result } from '../family';
+import { evaluate, type ParityDevice, upload } from '../parity-device';
+import { agreement, exactly, type GoldenCase, type GoldenChecker } from './golden-case';
+
+/** Section 5 of the index, beyond the scan: the Mamba block, and sizes of models. */
+export const mambaCheckers: readonly GoldenChecker[] = [
+  { prefix: 'mamba_block_', check: checkBlock },
+  { prefix: 'param_counts', check: checkCounts },
+];
+
+/** Names of weights in golden cases, and in checkpoints. */
+const weightPaths: Readonly<Record<string, string>> = {
+  in_W: 'in_proj.weight',
+  conv_w: 'conv1d.weight',
+  conv_b: 'conv1d.bias',
+  x_W: 'x_proj.weight',
+  dt_W: 'dt_proj.weight',
+  dt_b: 'dt_proj.bias',
+  A_log: 'A_log',
+  D: 'D',
+  out_W: 'out_proj.weight',
+};
+
+/** Settings that stand among the weights. */
+const sizeNames = ['d_model', 'd_inner', 'N', 'dt_rank', 'd_conv'] as const;
+
+/** A block with the weights of a golden case; to be made, and freed, in a scope. */
+function blockOf(golden: GoldenCase, on: ParityDevice): { block: MambaBlock; layer: S6 } {
+  const [dModel, dInner, dState, dtRank, dConv] = sizeNames.map((name) => golden.inputNumber('weights', name)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const layer = new S6({ dModel: dInner, dState, dtRank }, on.random);
+  const block = new MambaBlock({ dModel, expand: dInner / dModel, dConv, layer: () => layer }, on.random);
+  const parameters = block.stateDict();
+  for (const name of golden.inputNames('weights')) {
+    if (sizeNames.some((size) => size === name)) continue;
+    const path = Object.hasOwn(weightPaths, name) ? weightPaths[name]! : '';
+    const parameter = parameters.get(path);
+    if (parameter === undefined) throw new Error(`the block has no weight ${name}`);
+    parameter.write(golden.input('weights', name).data);
+    parameters.delete(path);
+  }
+  const missing = [...parameters.keys()];
+  if (missing.length > 0) throw new Error(`the golden case has no ${missing.join(', ')}`);
+  return { block, layer };
+}
+
+/** One sequence through the block: at once, as a prompt, and step by step. */
+function* checkBlock(golden: GoldenCase, devices: readonly ParityDevice[]): Iterable<Result> {
+  const input = golden.input('x');
+  const [length, dModel] = input.shape as [number, number];
+  for (const on of devices) {
+    const agrees = agreement(golden, on);
+    const found = evaluate(() => {
+      const { block, layer } = blockOf(golden, on);
+      const x = upload(on, input, 1, length, dModel);
+      const convolved = silu(block.conv1d.forward(block.in_proj.forward(x).slice(-1, 0, block.dInner)));
+      const [prefilled, last] = block.prefill(x);
+      const samples: Tensor[] = [];
+      let [state, before] = [block.initialState(1), block.initialState(1)];
+      for (let t = 0; t < length; t++) {
+        const [y, next] = block.step(x.slice(1, t, t + 1).squeeze(1), state);
+        samples.push(y);
+        [before, state] = [state, next];
+      }
+      // The golden window is one sample longer than what the next step needs; that sample is in the state before.
+      const window = (newest: Tensor): Tensor =>
+        concat([before['conv']!.slice(1, 0, 1), newest], 1)
+          .squeeze(0)
+          .transpose(0, 1);
+      return {
+        convolved,
+        projected: layer.x_proj!.forward(convolved),
+        y: block.forward(x),
+        prefilled,
+        stepped: stack(samples),
+        window: window(last['conv']!),
+        windowStepped: window(state['conv']!),
+        ssm: last['inner.ssm']!,
+        ssmStepped: state['inner.ssm']!,
+      };
+    });
+    yield agrees('silu(conv(x))', found.convolved, golden.output('after_conv_silu').data);
+    yield agrees('x_proj', found.projected, golden.output('x_proj').data);
+    const y = golden.output('y').data;
+    yield agrees('y', found.y, y);
+    yield agrees('y, prefilled', found.prefilled, y);
+    yield agrees('y, stepped', found.stepped, y);
+    const window = golden.output('final_conv_state').data;
+    yield agrees('window', found.window, window);
+    yield agrees('window, stepped', found.windowStepped, window);
+    const state = golden.output('final_ssm_state').data;
+    yield agrees('ssm state', found.ssm, state);
+    yield agrees('ssm state, stepped', found.ssmStepped, state);
+  }
+}
+
+/** The model of Mamba's tables 9 and 10: 350M parameters, GPT-2's vocabulary. */
+const ablated: LanguageModelConfig = { vocabSize: 50257, dModel: 1024, nLayer: 48, block: 'mamba', layer: 's6' };
+
+/** Numbers of parameters, from configs without any memory. Of the U-Nets no package has a model. */
+function* checkCounts(golden: GoldenCase): Iterable<Result> {
+  const count = (config: LanguageModelConfig, ...place: readonly string[]): Result =>
+    exactly(golden, place.join(' '), parameterCount(config), golden.outputNumber(...place));
+  for (const rank of golden.outputNames('table9_by_R')) {
+    yield count({ ...ablated, layer: { kind: 's6', dtRank: Number(rank) } }, 'table9_by_R', rank);
+  }
+  for (const size of golden.outputNames('table10_by_N')) {
+    const dState = Number(size);
+    yield count({ ...ablated, layer: { kind: 's6', dState } }, 'table10_by_N', size);
+    const fixed = { B: false, C: false };
+    yield count({ ...ablated, layer: { kind: 's6', dState, selective: fixed } }, 'table10_by_N', size);
+  }
+  for (const name of golden.outputNames()) {
+    const released = /^mamba_(\w+)_released$/.exec(name)?.[1];
+    if (released !== undefined) {
+      const config = mambaModels[`mamba-${released}`];
+      if (config === undefined) throw new Error(`no released model is called mamba-${released}`);
+      yield count(fromMambaConfig(config), name);
+    }
+    const induction = /^induction_(\d+)x(\d+)_V(\d+)_(tied|untied)_R(\d+)$/.exec(name);
+    if (induction !== null) {
+      const [nLayer, dModel, vocabSize, , dtRank] = induction.slice(1).map(Number) as [number, number, number, number, number];
+      const layer = { kind: 's6', dtRank } as const;
+      yield count({ nLayer, dModel, vocabSize, block: 'mamba', layer, tieEmbeddings: induction[4] === 'tied' }, name);
+    }
+  }
+}
