@@ -119,7 +119,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
       }
     }
     // What comes back into a chunk from behind it; tiles may end before the last chunk does, or go on behind it.
-    const bool last = round == 0 && slice == slices - 1;
+    const bool last = round == 0 && slice == 0;
     const int behind = last ? static_cast<int>(p.chunks) : (t0 + T) >> chunkLog2;
     if (last || (((t0 + T) & chunkMask) == 0 && behind < p.chunks)) {
       storeValues<F>(p.adjoints, end, (tile.b * p.chunks + behind - 1) * p.channels + channel, k, dState, valid);

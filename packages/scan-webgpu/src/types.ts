@@ -1,15 +1,13 @@
-import { type ScanShape } from '@mamba-ts/scan';
+import { type ScanArgument, type ScanShape } from '@mamba-ts/scan';
 
 /** `step` is a scan of length 1 that updates the buffer `state` in place, for decoding token by token. */
 export type ScanOperation = 'forward' | 'backward' | 'step';
 
 /** Every tensor of every operation. Shapes are those of `@mamba-ts/scan`; `gradX` has X's shape. */
-export const tensorNames = [
-  ...(['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets', 'state', 'y', 'lastState'] as const),
-  ...(['gradY', 'gradLastState', 'gradU', 'gradDelta', 'gradA', 'gradB', 'gradC', 'gradD', 'gradZ'] as const),
-  ...(['gradDeltaBias', 'gradInitialState'] as const),
-] as const;
-export type TensorName = (typeof tensorNames)[number];
+export type TensorName =
+  | (ScanArgument | 'resets' | 'state' | 'y' | 'lastState')
+  | ('gradY' | 'gradLastState' | 'gradU' | 'gradDelta' | 'gradA' | 'gradB' | 'gradC' | 'gradD' | 'gradZ')
+  | ('gradDeltaBias' | 'gradInitialState');
 
 /** The part of a GPUDevice (or GPUAdapter) that plans are made from. */
 export interface DeviceCapabilities {

@@ -76,15 +76,15 @@ export class Variable extends Tensor {
  * for instance, is computed once.
  */
 export function assignAll(assignments: readonly (readonly [Variable, Tensor])[]): void {
-  for (const [variable, value] of assignments) {
-    if (!sameShape(value.shape, variable.shape)) {
-      throw new ShapeError(`assign: value has shape ${formatShape(value.shape)}, expected ${formatShape(variable.shape)}`);
+  for (const [target, value] of assignments) {
+    if (!sameShape(value.shape, target.shape)) {
+      throw new ShapeError(`assign: value has shape ${formatShape(value.shape)}, expected ${formatShape(target.shape)}`);
     }
   }
-  const values = assignments.map(([variable, value]) => cast(value.node, variable.dtype));
+  const values = assignments.map(([target, value]) => cast(value.node, target.dtype));
   const trace = activeTrace();
   if (trace) {
-    assignments.forEach(([variable], i) => trace.assigned.set(variable, values[i]));
+    assignments.forEach(([target], i) => trace.assigned.set(target, values[i]));
     return;
   }
   // Memory of its own: the tensor that was passed in, if it is kept, stays what it is.
@@ -96,7 +96,7 @@ export function assignAll(assignments: readonly (readonly [Variable, Tensor])[])
     for (const node of fresh) node.release();
     throw error;
   }
-  assignments.forEach(([variable], i) => variable.replaceLeaf(fresh[i]));
+  assignments.forEach(([target], i) => target.replaceLeaf(fresh[i]));
 }
 
 /** A node of the same value that will get memory of its own. */

@@ -1,5 +1,6 @@
+import * as vitest from 'vitest';
 import { cpu } from '@mamba-ts/tensor';
 import { testBackend } from '@mamba-ts/tensor/conformance';
 
-testBackend('cpu, two threads', () => cpu({ threads: 2 }));
-testBackend('cpu, one thread, unshared memory, no relaxed SIMD', () => cpu({ threads: 1, relaxed: false }));
+testBackend(vitest, 'cpu, two threads', () => cpu({ threads: 2 }));
+testBackend(vitest, 'cpu, one thread, unshared memory, no relaxed SIMD', () => cpu({ threads: 1, relaxed: false }));

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import * as vitest from 'vitest';
 import { differentiableCases, fusingReference, numericGradients, relativeError, runCase, testBackend } from '@mamba-ts/tensor/conformance';
 import { reference } from '@mamba-ts/tensor';
+
+const { describe, expect, it } = vitest;
 
 describe('gradients in float64 against central differences', () => {
   for (const c of differentiableCases) {
@@ -15,5 +17,5 @@ describe('gradients in float64 against central differences', () => {
   }
 });
 
-testBackend('reference, node by node', reference);
-testBackend('reference, fused kernels', fusingReference);
+testBackend(vitest, 'reference, node by node', reference);
+testBackend(vitest, 'reference, fused kernels', fusingReference);

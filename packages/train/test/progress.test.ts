@@ -64,7 +64,7 @@ describe('progress line', () => {
     const { written, stream } = recorder(false);
     const line = new ProgressLine(stream, { label: '', lines: 1 });
     line.update(progress(1000));
-    line.update(progress(1000, { validation: { step: 1000, loss: 1, accuracy: 1, scored: 1 } }));
+    line.update(progress(1000, { validation: { step: 1000, loss: 1, accuracy: 1, rowAccuracy: 1, scored: 1 } }));
     expect(written).toHaveLength(1);
   });
 });
@@ -90,7 +90,7 @@ test('the log is one JSON object a line', () => {
   log.event('start', { seed: 1 });
   const listen = log.progress('mamba + s6');
   listen(progress(3, { loss: NaN }));
-  listen(progress(3, { validation: { step: 3, loss: 0.5, accuracy: 0.75, scored: 8 } }));
+  listen(progress(3, { validation: { step: 3, loss: 0.5, accuracy: 0.75, rowAccuracy: 0.5, scored: 8 } }));
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(lines.every((line) => line.endsWith('}\n') && line.indexOf('\n') === line.length - 1)).toBe(true);
   expect(events[0]).toMatchObject({ event: 'start', seed: 1 });

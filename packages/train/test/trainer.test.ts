@@ -1,7 +1,8 @@
 import { AdamW, SafetensorsError, saveStateDict, schedules } from '@mamba-ts/nn';
-import { type Device, nodesCreated } from '@mamba-ts/tensor';
+import { type Device, gather, nodesCreated, tensor } from '@mamba-ts/tensor';
 import {
   DivergedError,
+  Evaluator,
   Trainer,
   trainer,
   type TrainerOptions,
@@ -52,7 +53,7 @@ describe.each(devices)('training loop on %s', (_name, make) => {
     expect(result.finished).toBe(true);
     expect(result.history.step).toEqual(Array.from({ length: 150 }, (_, i) => i + 1));
     expect(result.history.loss[0]).toBeCloseTo(Math.log(classes), 0);
-    expect(result.validation!.accuracy).toBe(1);
+    expect([result.validation!.accuracy, result.validation!.rowAccuracy]).toEqual([1, 1]);
     expect(result.validation!.loss).toBeLessThan(0.1);
     // Two rows in three of 7 positions twice, and one padded batch: 4 · 7 and 1 · 7 positions, every third not scored.
     expect(result.validation!.scored).toBe(19 + 5);
@@ -186,6 +187,27 @@ describe('ends early', () => {
     expect(() => start(device, { steps: -1 })).toThrow('trainer: steps is -1, expected an integer >= 0');
     expect(() => start(device, { batch: 1.5 })).toThrow(TrainingError);
     expect(() => start(device, { validateEvery: 0 })).toThrow('validateEvery is 0');
+    device.dispose();
+  });
+});
+
+describe.each(devices)('evaluator on %s', (_name, make) => {
+  test('counts tokens and rows; padded rows and positions that are not scored don\'t count', async () => {
+    const device = await make();
+    // Always says the token it sees.
+    const table = tensor([[9, 0, 0], [0, 9, 0], [0, 0, 9]], { device });
+    const evaluator = new Evaluator((ids) => gather(table, ids), 3, 2, device);
+    const batches = [
+      { inputs: Int32Array.of(0, 1, 2, 1, 1, 2), targets: Int32Array.of(0, 1, 2, 0, 0, -100) },
+      { inputs: Int32Array.of(2, 2, 0, 0, 0, 0), targets: Int32Array.of(-100, 2, -100, -100, -100, -100) },
+    ];
+    const score = await evaluator.score(batches);
+    expect(score).toMatchObject({ scored: 6, accuracy: 4 / 6, rowAccuracy: 2 / 4 });
+    const rest = Math.log(1 + 2 * Math.exp(-9));
+    expect(score!.loss).toBeCloseTo((4 * rest + 2 * (9 + rest)) / 6, 5);
+    evaluator.dispose();
+    table.dispose();
+    expect(device.memory()).toMatchObject({ buffers: 0, bytes: 0 });
     device.dispose();
   });
 });

@@ -51,7 +51,7 @@ function formatRow({ family, result }: Row): string {
 }
 
 function formatColumns([family, name, quantity, error, tolerance]: readonly string[], last: string): string {
-  const left = [family!.padEnd(FAMILY_WIDTH), name!.padEnd(34), quantity!.padEnd(22)];
+  const left = [family!.padEnd(FAMILY_WIDTH), name!.padEnd(34), quantity!.padEnd(34)];
   return [...left, error!.padStart(9), tolerance!.padStart(9)].join(' ').concat('  ', last);
 }
 

@@ -1,22 +1,45 @@
 /** Fields of the parameter block: sizes, and where things lie in the scratch buffer, in float32 elements. */
 export const paramNames = [
-  ...(['batch', 'length', 'channels', 'groups', 'groupChannels', 'groupBlocks', 'chunks', 'chunkLength'] as const),
-  /** Backward: workgroups that share a group's channel blocks, each with partial sums of its own. */
+  'batch',
+  'length',
+  'channels',
+  'groups',
+  'groupChannels',
+  'groupBlocks',
+  'chunks',
+  'chunkLength',
+  // backward: workgroups that share a group's channel blocks, each with partial sums of its own
   'slots',
-  /** Records: one row of `recordStride` elements per (batch, chunk), with these fields. */
-  ...(['records', 'recordStride', 'recordAdjoint', 'recordDecay', 'recordD', 'recordBias', 'recordC'] as const),
-  /** Partial gradients of variable B and C, (slots, batch, length, groups, dState). */
-  ...(['partB', 'partC'] as const),
-  /** Sums over `sumRows` records each: `sumGroups` rows of `sumWidth` elements. */
-  ...(['sums', 'sumRows', 'sumGroups', 'sumWidth'] as const),
-  /** Where packed inputs begin. */
-  ...(['packA', 'packB', 'packC', 'packD', 'packDeltaBias', 'packInitialState', 'packResets'] as const),
+  // records: one row of `recordStride` elements per (batch, chunk), with these fields
+  'records',
+  'recordStride',
+  'recordAdjoint',
+  'recordDecay',
+  'recordD',
+  'recordBias',
+  'recordC',
+  // partial gradients of variable B and C, (slots, batch, length, groups, dState)
+  'partB',
+  'partC',
+  // sums over `sumRows` records each: `sumGroups` rows of `sumWidth` elements
+  'sums',
+  'sumRows',
+  'sumGroups',
+  'sumWidth',
+  // where packed inputs begin
+  'packA',
+  'packB',
+  'packC',
+  'packD',
+  'packDeltaBias',
+  'packInitialState',
+  'packResets',
 ] as const;
 
 export type ParamName = (typeof paramNames)[number];
 export type Params = Record<ParamName, number>;
 
-export const paramsCode = `
+export const paramsCode: string = `
 struct Params { ${paramNames.map((name) => `${name}: u32`).join(', ')} }
 @group(0) @binding(0) var<uniform> params: Params;
 `;

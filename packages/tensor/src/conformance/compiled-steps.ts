@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from './runner';
 import { grad } from '../autograd/grad';
 import { compile } from '../compile/compile';
 import type { Device } from '../device';

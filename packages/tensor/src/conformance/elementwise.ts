@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from './runner';
 import type { BinaryOp, UnaryOp } from '../compile/kernel';
 import type { Device } from '../device';
 import { tensor } from '../functions/create';

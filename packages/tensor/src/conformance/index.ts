@@ -1,4 +1,3 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../device';
 import { reference, ReferenceBackend } from '../reference/backend';
 import { differentiableCases } from './cases';
@@ -7,9 +6,11 @@ import { testCompiledSteps } from './compiled-steps';
 import { testElementwise } from './elementwise';
 import { testFusion } from './fusion';
 import { testMemory } from './memory';
+import { afterAll, beforeAll, describe, expect, it, type TestRunner, useRunner } from './runner';
 
 export { type DifferentiableCase, differentiableCases } from './cases';
 export { caseInputs, numericGradients, relativeError, runCase } from './compare';
+export type { TestRunner } from './runner';
 export { randomIntegers, randomSource, randomValues } from './random-values';
 
 /** How close a float32 device must come to the float64 reference. */
@@ -25,11 +26,13 @@ export interface Devices {
 /**
  * The backend contract as a vitest suite. A backend author calls it in a test file:
  *
- *     testBackend('mine', async () => new Device(await createMyBackend()));
+ *     import * as vitest from 'vitest';
+ *     testBackend(vitest, 'mine', async () => new Device(await createMyBackend()));
  *
  * Everything is compared with the float64 reference device; shapes are small and odd.
  */
-export function testBackend(name: string, factory: () => Promise<Device>): void {
+export function testBackend(runner: TestRunner, name: string, factory: () => Promise<Device>): void {
+  useRunner(runner);
   describe(`backend ${name}`, () => {
     const devices = {} as Devices;
     beforeAll(async () => {

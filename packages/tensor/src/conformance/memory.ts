@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from './runner';
 import type { Devices } from './index';
 import { DeviceError, DisposedError, DTypeError, OutOfRangeError, ShapeError } from '../errors';
 import { tensor, zeros } from '../functions/create';

@@ -16,6 +16,9 @@ export interface Score {
   readonly loss: number;
   /** Share of scored tokens that the most likely token gets right. */
   readonly accuracy: number;
+  /** Share of rows in which that token is right at every scored position. */
+  readonly rowAccuracy: number;
+  /** Tokens scored. */
   readonly scored: number;
 }
 
@@ -23,18 +26,24 @@ export interface Score {
 export class Evaluator {
   private readonly inputs: Variable;
   private readonly targets: Variable;
-  private readonly step: () => { nats: Tensor; correct: Tensor };
+  private readonly step: () => { nats: Tensor; correct: Tensor; wrong: Tensor };
   private readonly disposeStep: () => void;
 
   /** @param forward ids int32 (batch, length) → logits (batch, length, classes) */
-  constructor(forward: (ids: Tensor) => Tensor, batch: number, length: number, device: Device) {
+  constructor(
+    forward: (ids: Tensor) => Tensor,
+    batch: number,
+    private readonly length: number,
+    device: Device,
+  ) {
     [this.inputs, this.targets] = batchVariables(batch, length, device);
     const step = compile(() => {
       const logits = forward(this.inputs);
       const nats = crossEntropy(logits, this.targets, { ignoreIndex }).sum();
       // No class is `ignoreIndex`: a position that is not scored is never right.
-      const correct = argmax(logits).equal(this.targets).cast('float32').sum();
-      return { nats, correct };
+      const right = argmax(logits).equal(this.targets);
+      const wrong = right.or(this.targets.equal(ignoreIndex)).not().cast('float32').max(1).sum();
+      return { nats, correct: right.cast('float32').sum(), wrong };
     });
     this.step = step;
     this.disposeStep = () => step.dispose();
@@ -45,6 +54,8 @@ export class Evaluator {
     let nats = 0;
     let correct = 0;
     let scored = 0;
+    let rows = 0;
+    let wrongRows = 0;
     for (const { inputs, targets } of batches) {
       if (await pause?.()) return null;
       this.inputs.write(inputs);
@@ -52,9 +63,14 @@ export class Evaluator {
       const result = this.step();
       nats += await result.nats.item();
       correct += await result.correct.item();
-      for (let i = 0; i < targets.length; i++) if (targets[i] !== ignoreIndex) scored++;
+      wrongRows += await result.wrong.item();
+      for (let start = 0; start < targets.length; start += this.length) {
+        const asked = targets.subarray(start, start + this.length).filter((t) => t !== ignoreIndex).length;
+        scored += asked;
+        if (asked > 0) rows++;
+      }
     }
-    return { loss: nats / scored, accuracy: correct / scored, scored };
+    return { loss: nats / scored, accuracy: correct / scored, rowAccuracy: (rows - wrongRows) / rows, scored };
   }
 
   dispose(): void {

@@ -6,6 +6,8 @@ export interface Validation {
   readonly loss: number;
   /** Share of scored tokens that the most likely token gets right. */
   readonly accuracy: number;
+  /** Share of rows in which it does so at every scored position. */
+  readonly rowAccuracy: number;
   /** Tokens scored. */
   readonly scored: number;
 }

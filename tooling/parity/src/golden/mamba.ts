@@ -107,29 +107,38 @@ const ablated: LanguageModelConfig = { vocabSize: 50257, dModel: 1024, nLayer: 4
 
 /** Numbers of parameters, from configs without any memory. Of the U-Nets no package has a model. */
 function* checkCounts(golden: GoldenCase): Iterable<Result> {
-  const count = (config: LanguageModelConfig, ...place: readonly string[]): Result =>
-    exactly(golden, place.join(' '), parameterCount(config), golden.outputNumber(...place));
+  const count = (config: LanguageModelConfig, what: string, expected: number): Result =>
+    exactly(golden, what, parameterCount(config), expected);
   for (const rank of golden.outputNames('table9_by_R')) {
-    yield count({ ...ablated, layer: { kind: 's6', dtRank: Number(rank) } }, 'table9_by_R', rank);
+    const layer = { kind: 's6', dtRank: Number(rank) } as const;
+    yield count({ ...ablated, layer }, `rank ${rank} of Δ`, golden.outputNumber('table9_by_R', rank));
   }
   for (const size of golden.outputNames('table10_by_N')) {
-    const dState = Number(size);
-    yield count({ ...ablated, layer: { kind: 's6', dState } }, 'table10_by_N', size);
+    const expected = golden.outputNumber('table10_by_N', size);
+    const layer = { kind: 's6', dState: Number(size) } as const;
+    yield count({ ...ablated, layer }, `state of ${size}`, expected);
     const fixed = { B: false, C: false };
-    yield count({ ...ablated, layer: { kind: 's6', dState, selective: fixed } }, 'table10_by_N', size);
+    yield count({ ...ablated, layer: { ...layer, selective: fixed } }, `state of ${size}, B and C fixed`, expected);
   }
   for (const name of golden.outputNames()) {
     const released = /^mamba_(\w+)_released$/.exec(name)?.[1];
     if (released !== undefined) {
       const config = mambaModels[`mamba-${released}`];
       if (config === undefined) throw new Error(`no released model is called mamba-${released}`);
-      yield count(fromMambaConfig(config), name);
+      yield count(fromMambaConfig(config), name, golden.outputNumber(name));
     }
     const induction = /^induction_(\d+)x(\d+)_V(\d+)_(tied|untied)_R(\d+)$/.exec(name);
     if (induction !== null) {
-      const [nLayer, dModel, vocabSize, , dtRank] = induction.slice(1).map(Number) as [number, number, number, number, number];
-      const layer = { kind: 's6', dtRank } as const;
-      yield count({ nLayer, dModel, vocabSize, block: 'mamba', layer, tieEmbeddings: induction[4] === 'tied' }, name);
+      const [nLayer, dModel, vocabSize, dtRank] = [1, 2, 3, 5].map((group) => Number(induction[group]));
+      const config: LanguageModelConfig = {
+        nLayer: nLayer!,
+        dModel: dModel!,
+        vocabSize: vocabSize!,
+        block: 'mamba',
+        layer: { kind: 's6', dtRank: dtRank! },
+        tieEmbeddings: induction[4] === 'tied',
+      };
+      yield count(config, name, golden.outputNumber(name));
     }
   }
 }

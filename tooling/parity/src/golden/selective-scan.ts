@@ -1,8 +1,10 @@
 import type { ScanInputs, ScanShape } from '@mamba-ts/scan';
 import type { Result } from '../family';
+import type { ParityDevice } from '../parity-device';
 import { referenceScan, type ScanProblem } from '../scan/implementations';
 import { permute, variableToChannelLast } from '../scan/layout';
 import { agreement, type GoldenCase, type GoldenChecker, type NestedNumbers } from './golden-case';
+import { checkHold } from './zero-order-hold';
 
 /** Section 5 of the index: the selective scan, through the float64 reference of @mamba-ts/scan. */
 export const selectiveScanCheckers: readonly GoldenChecker[] = [
@@ -67,7 +69,7 @@ function overTime({ channels, length }: ScanShape, stateAfter: (step: number) =>
 const lastState = (problem: Problem): Float64Array => referenceScan.forward(problem).lastState;
 const filled = (like: Float64Array, value: number): Float64Array => new Float64Array(like.length).fill(value);
 
-function* checkReal(golden: GoldenCase): Iterable<Result> {
+function* checkReal(golden: GoldenCase, devices: readonly ParityDevice[]): Iterable<Result> {
   const agrees = agreement(golden);
   const u = golden.input('u');
   const A = golden.input('A');
@@ -115,6 +117,7 @@ function* checkReal(golden: GoldenCase): Iterable<Result> {
     const { input, layout } = gradientNames[name as keyof typeof gradientNames];
     yield agrees(`grad ${name}`, gradients[input] ?? [], layout === 'sequence' ? sequence(expected) : expected.data);
   }
+  yield* checkHold(golden, devices);
 }
 
 /** A = 0, B = C = 1 with one state: h_t = h_{t-1} + dt u. */
