@@ -69,34 +69,42 @@ async function runStudy(
       ),
     );
     log.event('study', { title: study.title, seed, device: device.name, threads, created: created.toISOString() });
-    const { parts: results, peakBytes } = await new StudyRunner({ parts, device, seed, signal, screen, log }).run();
-    const finished =
-      results.every((p) => p.rows.every((r) => r.state === 'finished' || r.state === 'diverged')) && !signal.aborted;
-    const seconds = (performance.now() - began) / 1000;
-    const report: StudyReport = {
-      format: 'mamba-ts/ablation-report',
-      version: 1,
-      title: study.title,
-      lead: study.lead ?? null,
-      created: created.toISOString(),
-      finished,
-      seed,
-      device: { name: device.name, threads, peakBytes },
-      machine: describeMachine(),
-      versions: packageVersions(),
-      seconds,
-      parts: results,
+    const runner = new StudyRunner({ parts, device, seed, signal, screen, log });
+    const write = (): StudyReport => {
+      const report: StudyReport = {
+        format: 'mamba-ts/ablation-report',
+        version: 1,
+        title: study.title,
+        lead: study.lead ?? null,
+        created: created.toISOString(),
+        ...runner.snapshot(),
+        seed,
+        device: { name: device.name, threads, peakBytes: runner.peakBytes },
+        machine: describeMachine(),
+        versions: packageVersions(),
+        seconds: (performance.now() - began) / 1000,
+      };
+      writeReport(out, reportPage(report), report);
+      return report;
     };
+    // After every row, so that whatever ends the program leaves what was done.
+    await runner.run(write);
+    const { finished, seconds } = write();
     log.event('end', { finished, seconds });
-    const written = writeReport(out, reportPage(report), report);
     screen.line();
+    if (finished && options.config === undefined) {
+      const own = shortPath(defaultStudy, folder);
+      screen.paragraph(
+        `To compare something else, copy ${own}, add a line to its rows, and: npm start -- --config FILE`,
+      );
+    }
     screen.line(
       finished
         ? `Done in ${formatDuration(seconds)}. The report:`
         : `Interrupted after ${formatDuration(seconds)}. The report of what is done:`,
     );
-    screen.line(shortPath(written.json, folder));
-    screen.line(shortPath(written.html, folder));
+    screen.line(shortPath(join(out, 'report.json'), folder));
+    screen.line(shortPath(join(out, 'report.html'), folder));
     return finished ? 0 : 130;
   } finally {
     setDefaultDevice(previous);

@@ -149,6 +149,17 @@ describe('a study from start to report', () => {
 });
 
 describe('interruption', () => {
+  test('the report is there after every row, whatever ends the program', async () => {
+    const states: (string[] | null)[] = [];
+    const watch = (t: string): void => {
+      const file = join(folder, 'growing', 'report.json');
+      if (t.includes('Run '))
+        states.push(existsSync(file) ? readReport('growing').parts.flatMap((p) => p.rows.map((r) => r.state)) : null);
+    };
+    await run(['--config', config, '--out', 'growing', '--threads', '1'], { watch });
+    expect(states).toEqual([null, ['finished', 'not run', 'not run'], ['finished', 'finished', 'not run']]);
+  });
+
   test('in a row: that row as far as it came, the rows before it whole, those after it not run', async () => {
     const controller = new AbortController();
     const watch = (t: string): void => {
@@ -169,7 +180,7 @@ describe('interruption', () => {
     expect(out).toContain('Interrupted after');
     expect(out.trimEnd().split('\n').at(-1)).toBe(join('cut', 'report.html'));
     expect(readFileSync(join(folder, 'cut', 'report.html'), 'utf8')).toContain(
-      'This study was interrupted: 0 of its 3 runs are complete.',
+      'This study is not complete: 0 of its 3 runs are done.',
     );
   });
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { UsageError } from '../src/errors';
+import { packageFolder } from '../src/package-folder';
 import { checkStudy } from '../src/study/check';
 import { defaultStudy, loadStudy } from '../src/study/load';
 import { resolveStudy } from '../src/study/resolve';
@@ -27,6 +28,12 @@ describe('a config is checked field by field', () => {
       ['mamba + S6'],
     ]);
     expect(checkStudy(tinyStudy)).toBe(tinyStudy);
+  });
+
+  test.each(readdirSync(join(packageFolder, 'configs')))('configs/%s can be run', async (name) => {
+    const { study, folder } = await loadStudy(join(packageFolder, 'configs', name));
+    const rows = resolveStudy(study, { folder, seed: 1 }).flatMap((p) => p.rows);
+    expect(rows.length).toBeGreaterThan(1);
   });
 
   test.each<[readonly (string | number)[], unknown, string]>([

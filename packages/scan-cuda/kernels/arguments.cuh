@@ -20,7 +20,8 @@ struct ScanArguments {
   float *gradInitialState;
   float *partsB, *partsC;       // variable: (parts, batch, length, groups, dState); constant: (batch, chunks, channels, dState)
   float *partsD, *partsBias;    // (batch, chunks, channels)
-  long long batch, length, channels, dState, groups, flags, chunkLog2, chunks, parts, tilesPerPart;
+  float *starts, *decays;       // (batch, segments, channels, dState)
+  long long batch, length, channels, dState, groups, flags, chunkLog2, chunks, parts, tilesPerPart, segments, segmentSteps;
 };
 
 constexpr long long flagSoftplus = 1, flagVariableB = 2, flagVariableC = 4;

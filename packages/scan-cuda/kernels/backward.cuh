@@ -233,12 +233,16 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
     for (int s = 0; s < S; s++) packed.x[s] = localS[s];
     storePack(exchange + (slice * 3 + 2) * 32 * S, packed);
     __syncthreads();
-    for (int j = 0; j < slice; j++) {
+#pragma unroll
+    for (int j = 0; j < slices - 1; j++) {
+      if (j >= slice) continue;
       const auto wholeOf = loadPack<Value, S>(exchange + j * 3 * 32 * S), localOf = loadPack<Value, S>(exchange + (j * 3 + 1) * 32 * S);
 #pragma unroll
       for (int s = 0; s < S; s++) hNow[s] = multiplyAdd(wholeOf.x[s], hNow[s], localOf.x[s]);
     }
-    for (int j = slices - 1; j > slice; j--) {
+#pragma unroll
+    for (int j = slices - 1; j > 0; j--) {
+      if (j <= slice) continue;
       const auto wholeOf = loadPack<Value, S>(exchange + j * 3 * 32 * S), localOf = loadPack<Value, S>(exchange + (j * 3 + 2) * 32 * S);
 #pragma unroll
       for (int s = 0; s < S; s++) carryNow[s] = multiplyAdd(conjugate(wholeOf.x[s]), carryNow[s], localOf.x[s]);

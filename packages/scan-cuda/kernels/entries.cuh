@@ -3,11 +3,12 @@
 #include <type_traits>
 #include "adjoint.cuh"
 #include "backward.cuh"
+#include "forward-split.cuh"
 #include "forward.cuh"
 
 #define SCAN_KERNELS(NAME, E, COMPLEX, K, S, MASKED, BLOCKS)                                                               \
   extern "C" __global__ void __launch_bounds__(512, 1) forward_split_##NAME(const __grid_constant__ ScanArguments p) {     \
-    forwardScan<Layout<E, COMPLEX, K, S, MASKED>, true>(p);                                                                \
+    forwardSplit<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                   \
   }                                                                                                                        \
   extern "C" __global__ void __launch_bounds__(512, 1) adjoint_##NAME(const __grid_constant__ ScanArguments p) {           \
     adjointScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                      \
@@ -16,7 +17,10 @@
     backwardScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                     \
   }
 
-#define SCAN_KERNELS_WHOLE(NAME, E, COMPLEX, K, S, MASKED)                                                                 \
-  extern "C" __global__ void __launch_bounds__(128, 4) forward_##NAME(const __grid_constant__ ScanArguments p) {           \
-    forwardScan<Layout<E, COMPLEX, K, S, MASKED>, false>(p);                                                               \
+#define SCAN_KERNELS_WHOLE(NAME, E, K, S, R, BLOCKS)                                                                       \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS) forward_##NAME(const __grid_constant__ ScanArguments p) {      \
+    forwardWhole<Layout<E, false, K, S, false, R>, false>(p);                                                              \
+  }                                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS) ends_##NAME(const __grid_constant__ ScanArguments p) {         \
+    forwardWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
   }

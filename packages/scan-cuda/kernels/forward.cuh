@@ -1,197 +1,162 @@
-// Forward: h_t = a_t h_{t-1} + dt_t B_t u_t, y_t = sum_n C_t h_t. A warp keeps the states of its channels in registers
-// and walks over time. `split`: the warps of a block share the same channels and each takes every `slices`-th tile of T
-// steps; a tile is scanned from zero with its decays kept in registers, the block exchanges (decay of the tile, state
-// after it), where the decay of the whole tile is one exponential of the summed dt, and the tile is then finished
-// without further exponentials. Otherwise every warp has channels of its own.
+// Forward: h_t = a_t h_{t-1} + dt_t B_t u_t, y_t = sum_n C_t h_t. A warp keeps the states of its channels in registers and
+// walks over time; a lane has R channels, so that B and C, which come from shared memory, serve R states each. Long
+// sequences with few channels are cut into segments, each walked over by another warp: `ends` first takes every segment
+// from zero to (state after it, decay of all of it), combineSegments turns these into the states before each segment.
 #pragma once
 #include "layout.cuh"
 
-template <class F, bool split> __device__ __forceinline__ void forwardScan(const ScanArguments &p) {
-  using Value = typename F::Value;
-  constexpr int T = F::T, S = F::S, V = F::V;
+template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const ScanArguments &p) {
+  static_assert(!F::M && !F::complex);
+  constexpr int T = F::T, S = F::S, V = F::V, R = F::R, lanes = 32 / F::K;
   extern __shared__ float4 shared[];
-  float *const base = reinterpret_cast<float *>(shared);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
-  const int slices = split ? warps : 1, slice = split ? warp : 0;
-  const int c = lane / F::K, k = lane % F::K;
-  const int length = static_cast<int>(p.length), dState = static_cast<int>(p.dState), tiles = tilesPerGroup<F>(p);
+  const int c = lane / F::K, k = lane % F::K, dState = F::K * S;
+  const int length = static_cast<int>(p.length), tiles = tilesPerGroup<F>(p), segments = static_cast<int>(p.segments) - ends;
   const int chunkLog2 = static_cast<int>(p.chunkLog2), chunkMask = (1 << chunkLog2) - 1;
-  const long long index = split ? blockIdx.x : static_cast<long long>(blockIdx.x) * warps + warp;
-  if (!split && index >= p.batch * p.groups * tiles) return;
-  const Tile tile = tileOf<F>(p, index / (p.groups * tiles), static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
-  const WarpMemory<F> memory(base + warp * F::warpFloats);
-  const bool valid = !F::M || c < tile.valid;
-  const bool softplus = p.flags & flagSoftplus, variableB = p.flags & flagVariableB, variableC = p.flags & flagVariableC;
-  const int channel = tile.first + (valid ? c : 0);
-  const long long stateRow = tile.b * p.channels + channel;
+  const long long index = static_cast<long long>(blockIdx.x) * warps + warp, ofSegment = p.groups * tiles;
+  if (index >= p.batch * segments * ofSegment) return;
+  const int segment = static_cast<int>(index / ofSegment % segments);
+  const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
+  const WarpMemory<F> memory(reinterpret_cast<float *>(shared) + warp * F::warpFloats);
+  const bool softplus = p.flags & flagSoftplus;
+  const int channel = tile.first + c;
+  int t0 = segment * static_cast<int>(p.segmentSteps);
+  const int end = min(length, t0 + static_cast<int>(p.segmentSteps));
+  const auto segmentRow = [&](int r, int at) { return (tile.b * p.segments + at) * p.channels + channel + r * lanes; };
 
-  Value A[S], h[S];
-  loadValues<F>(A, p.A, channel, k, dState, valid);
+  float A[R][S], h[R][S], sum[R], keepAll = 1.f;
 #pragma unroll
-  for (int s = 0; s < S; s++) {
-    A[s] = scaledA(A[s]);
-    setZero(h[s]);
-  }
-  if (p.initialState != nullptr) loadValues<F>(h, p.initialState, stateRow, k, dState, valid);
-  float bias[V] = {}, skip[V] = {};
-  {
-    const Item<F> item(0, lane);
+  for (int r = 0; r < R; r++) {
+    sum[r] = 0.f;
+    loadValues<F>(A[r], p.A, channel + r * lanes, k, dState, true);
 #pragma unroll
-    for (int v = 0; v < V; v++) {
-      const int d = tile.first + (F::M ? min(item.c + v, tile.valid - 1) : item.c + v);
-      if (p.deltaBias != nullptr) bias[v] = p.deltaBias[d];
-      if (p.D != nullptr) skip[v] = p.D[d];
+    for (int s = 0; s < S; s++) {
+      A[r][s] = scaledA(A[r][s]);
+      h[r][s] = 0.f;
+    }
+    if (segment > 0) {
+      if (!ends) loadValues<F>(h[r], p.starts, segmentRow(r, segment), k, dState, true);
+    } else if (p.initialState != nullptr) {
+      loadValues<F>(h[r], p.initialState, tile.b * p.channels + channel + r * lanes, k, dState, true);
     }
   }
-  static_assert(32 % F::perRow == 0, "a lane's items are all of the same channels");
+  float bias[V] = {}, skip[V] = {};
+#pragma unroll
+  for (int v = 0; v < V; v++) {
+    const Item<F> item(0, lane);
+    if (p.deltaBias != nullptr) bias[v] = p.deltaBias[tile.first + item.c + v];
+    if (p.D != nullptr) skip[v] = p.D[tile.first + item.c + v];
+  }
 
   Raw<F> u, delta, z;
-  const int stride = T * slices;
-  int t0 = slice * T;
   long long offset = itemOffset<F>(p, tile, t0, lane);
-  const long long offsetStride = stride * p.channels, coefficientStride = stride * p.groups * F::K * S;
+  const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
   Coefficients<F> bc(p, tile, t0, lane);
-  u.load(p, tile, p.u, offset, t0, lane);
-  delta.load(p, tile, p.delta, offset, t0, lane);
-  z.load(p, tile, p.z, offset, t0, lane);
-  bc.load(t0, length, lane);
+  const auto fetch = [&](int at) {
+    u.load(p, tile, p.u, offset, at, lane);
+    delta.load(p, tile, p.delta, offset, at, lane);
+    if (!ends) z.load(p, tile, p.z, offset, at, lane);
+    bc.load(at, length, lane);
+  };
+  fetch(t0);
 
-  for (int round = 0; round * stride < length; round++, t0 += stride, offset += offsetStride) {
+  for (; t0 < end; t0 += T) {
     const Raw<F> uNow = u, zNow = z;
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
+      const bool inside = t0 + item.t < end;
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
-        if (item.active) {
-          *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * uNow.x[j].get(v));
-        }
+        const float dt = inside ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * uNow.x[j].get(v));
       }
     }
     bc.store(p, tile, memory, t0, lane);
     loadKeep<F>(p, tile, memory.keep, t0, lane);
+    offset += stride;
     bc.advance(coefficientStride);
-    u.load(p, tile, p.u, offset + offsetStride, t0 + stride, lane);
-    delta.load(p, tile, p.delta, offset + offsetStride, t0 + stride, lane);
-    z.load(p, tile, p.z, offset + offsetStride, t0 + stride, lane);
-    bc.load(t0 + stride, length, lane);
+    fetch(t0 + T);
     __syncwarp();
 
     const float *const x = memory.x + c * F::rowX;
-    float y[T];
-    float4 pair;
-    if constexpr (!split) {
-      if (p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
-        storeValues<F>(p.checkpoints, h, (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel, k, dState, valid);
+    if (!ends && p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        storeValues<F>(p.checkpoints, h[r], (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel + r * lanes, k, dState, true);
       }
-      specialize(p.resets != nullptr, [&](auto resets) {
-#pragma unroll
-        for (int t = 0; t < T; t++) {
-          if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
-          const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
-          Value B[S], C[S];
-          coefficients<F>(B, memory.b, variableB, t, c, k);
-          coefficients<F>(C, memory.c, variableC, t, c, k);
-          y[t] = 0.f;
-#pragma unroll
-          for (int s = 0; s < S; s++) {
-            Value a = decay(dt, A[s]);
-            if constexpr (resets.value) a = scale(memory.keep[t], a);
-            h[s] = multiplyAdd(a, h[s], scale(dtu, B[s]));
-            y[t] = realOfProduct(C[s], h[s], y[t]);
-          }
-        }
-      });
-    } else {
-      Value a[T][S], b[T][S], local[S], whole[S];
-      float sum = 0.f, keepAll = 1.f;
-#pragma unroll
-      for (int s = 0; s < S; s++) setZero(local[s]);
-      specialize(p.resets != nullptr, [&](auto resets) {
-#pragma unroll
-        for (int t = 0; t < T; t++) {
-          if (t % 2 == 0) pair = *reinterpret_cast<const float4 *>(x + 2 * t);
-          const float dt = t % 2 ? pair.z : pair.x, dtu = t % 2 ? pair.w : pair.y;
-          sum += dt;
-          if constexpr (resets.value) keepAll *= memory.keep[t];
-          Value B[S];
-          coefficients<F>(B, memory.b, variableB, t, c, k);
-#pragma unroll
-          for (int s = 0; s < S; s++) {
-            a[t][s] = decay(dt, A[s]);
-            if constexpr (resets.value) a[t][s] = scale(memory.keep[t], a[t][s]);
-            b[t][s] = scale(dtu, B[s]);
-            local[s] = multiplyAdd(a[t][s], local[s], b[t][s]);
-          }
-        }
-      });
-#pragma unroll
-      for (int s = 0; s < S; s++) whole[s] = scale(keepAll, decay(sum, A[s]));
-
-      // exchange: [buffer][slice][whole, local][lane][S]
-      constexpr int part = 32 * S * F::W;
-      float *const exchange = base + warps * F::warpFloats + (round & 1) * slices * 2 * part;
-      Pack<Value, S> packed;
-#pragma unroll
-      for (int s = 0; s < S; s++) packed.x[s] = whole[s];
-      storePack(reinterpret_cast<Value *>(exchange + slice * 2 * part) + lane * S, packed);
-#pragma unroll
-      for (int s = 0; s < S; s++) packed.x[s] = local[s];
-      storePack(reinterpret_cast<Value *>(exchange + (slice * 2 + 1) * part) + lane * S, packed);
-      __syncthreads();
-      Value start[S];
-#pragma unroll 4
-      for (int j = 0; j < slices; j++) {
-        const auto wholeOf = loadPack<Value, S>(reinterpret_cast<const Value *>(exchange + j * 2 * part) + lane * S);
-        const auto localOf = loadPack<Value, S>(reinterpret_cast<const Value *>(exchange + (j * 2 + 1) * part) + lane * S);
-#pragma unroll
-        for (int s = 0; s < S; s++) {
-          if (j == slice) start[s] = h[s];
-          h[s] = multiplyAdd(wholeOf.x[s], h[s], localOf.x[s]);
-        }
-      }
-      if (p.checkpoints != nullptr && t0 < length && (t0 & chunkMask) == 0) {
-        storeValues<F>(p.checkpoints, start, (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel, k, dState, valid);
-      }
-      if (p.y == nullptr) {
-        __syncwarp();
-        continue;
-      }
+    }
+    float y[R][T];
+    specialize(p.resets != nullptr, [&](auto resets) {
+      float4 pair[R];
 #pragma unroll
       for (int t = 0; t < T; t++) {
-        Value C[S];
-        coefficients<F>(C, memory.c, variableC, t, c, k);
-        y[t] = 0.f;
+        float B[S], C[S];
+        coefficients<F>(B, memory.b, true, t, c, k);
+        if (!ends) coefficients<F>(C, memory.c, true, t, c, k);
+        if constexpr (ends && resets.value) keepAll *= memory.keep[t];
 #pragma unroll
-        for (int s = 0; s < S; s++) {
-          start[s] = multiplyAdd(a[t][s], start[s], b[t][s]);
-          y[t] = realOfProduct(C[s], start[s], y[t]);
+        for (int r = 0; r < R; r++) {
+          if (t % 2 == 0) pair[r] = *reinterpret_cast<const float4 *>(x + r * lanes * F::rowX + 2 * t);
+          const float dt = t % 2 ? pair[r].z : pair[r].x, dtu = t % 2 ? pair[r].w : pair[r].y;
+          if (ends) sum[r] += dt;
+          y[r][t] = 0.f;
+#pragma unroll
+          for (int s = 0; s < S; s++) {
+            float a = decay(dt, A[r][s]);
+            if constexpr (resets.value) a *= memory.keep[t];
+            h[r][s] = fmaf(a, h[r][s], dtu * B[s]);
+            if (!ends) y[r][t] = fmaf(C[s], h[r][s], y[r][t]);
+          }
         }
       }
-    }
-    if (p.y == nullptr) {
+    });
+    if (!ends) {
+#pragma unroll
+      for (int r = 0; r < R; r++) sumOverStates<F>(y[r], memory.g + (c + r * lanes) * F::rowG, k);
       __syncwarp();
-      continue;
-    }
-    sumOverStates<F>(y, memory.g + c * F::rowG, k);
-    __syncwarp();
 #pragma unroll
-    for (int j = 0; j < F::I; j++) {
-      const Item<F> item(j, lane);
-      if (!item.active) continue;
-      float out[V];
+      for (int j = 0; j < F::I; j++) {
+        const Item<F> item(j, lane);
+        float out[V];
 #pragma unroll
-      for (int v = 0; v < V; v++) {
-        out[v] = fmaf(skip[v], uNow.x[j].get(v), F::twice * memory.g[(item.c + v) * F::rowG + item.t]);
+        for (int v = 0; v < V; v++) out[v] = fmaf(skip[v], uNow.x[j].get(v), memory.g[(item.c + v) * F::rowG + item.t]);
         if (p.z != nullptr) {
-          const float gate = zNow.x[j].get(v);
-          out[v] *= gate * sigmoid(gate);
+#pragma unroll
+          for (int v = 0; v < V; v++) {
+            const float gate = zNow.x[j].get(v);
+            out[v] *= gate * sigmoid(gate);
+          }
         }
+        if (p.y != nullptr) storeItem<F>(p, tile, p.y, j, offset - stride, t0, lane, out);
       }
-      storeItem<F>(p, tile, p.y, j, offset, t0, lane, out);
     }
     __syncwarp();
   }
-  if (p.lastState != nullptr && (!split || slice == 0)) storeValues<F>(p.lastState, h, stateRow, k, dState, valid);
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    if (ends) {
+      storeValues<F>(p.starts, h[r], segmentRow(r, segment + 1), k, dState, true);
+#pragma unroll
+      for (int s = 0; s < S; s++) h[r][s] = keepAll * decay(sum[r], A[r][s]);
+      storeValues<F>(p.decays, h[r], segmentRow(r, segment + 1), k, dState, true);
+    } else if (p.lastState != nullptr && end == length) {
+      storeValues<F>(p.lastState, h[r], tile.b * p.channels + channel + r * lanes, k, dState, true);
+    }
+  }
+}
+
+// starts[segment] holds where segment - 1 ends if it starts from zero (the first from the initial state): adds what the
+// segments before contribute.
+__device__ __forceinline__ void combineSegments(const ScanArguments &p) {
+  const long long size = p.channels * p.dState, index = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+  if (index >= p.batch * size) return;
+  const long long base = index / size * p.segments * size + index % size;
+  float state = p.starts[base + size];
+#pragma unroll 8
+  for (int segment = 2; segment < p.segments; segment++) {
+    const long long at = base + segment * size;
+    state = fmaf(p.decays[at], state, p.starts[at]);
+    p.starts[at] = state;
+  }
 }

@@ -1,5 +1,6 @@
 // How a warp is laid over the work. A warp takes `CH` channels of one group and `T` steps; K lanes share a channel, each
-// with S states: lane = c K + k holds states k S .. k S + S - 1 of channel c. Loads, dt and the gate are computed in
+// with S states: lane = c K + k holds states k S .. k S + S - 1 of channel c,
+// and, where R > 1, also of channels c + 32 / K, ... Loads, dt and the gate are computed in
 // another arrangement ("items": V neighbouring channels of one step per lane), and shared memory turns one into the other.
 #pragma once
 #include "arguments.cuh"
@@ -7,12 +8,12 @@
 
 // E: storage of u, delta, z, y and variable B, C. M: masked, any sizes and alignment, constant or variable B and C;
 // otherwise dState = K S, B and C are variable, channels of a group are a multiple of CH, and rows are aligned.
-template <typename E_, bool complex_, int K_, int S_, bool M_> struct Layout {
+template <typename E_, bool complex_, int K_, int S_, bool M_, int R_ = 1> struct Layout {
   using E = E_;
   static constexpr bool complex = complex_, M = M_;
   using Value = typename std::conditional<complex, Complex, float>::type;
-  static constexpr int K = K_, S = S_, W = complex ? 2 : 1, CH = 32 / K, T = 32 / (S * W);
-  static constexpr int V = !M && CH >= 2 && T * CH >= 64 ? 2 : 1;
+  static constexpr int K = K_, S = S_, R = R_, W = complex ? 2 : 1, CH = 32 / K * R, T = 32 / (S * W);
+  static constexpr int V = M || CH < 2 || T * CH < 64 ? 1 : T * CH < 128 || R == 1 ? 2 : 4;
   static constexpr int perRow = CH / V, items = T * perRow, I = (items + 31) / 32;
   // shared memory of one warp, in floats
   static constexpr int rowX = 2 * T + 4, rowG = T + 4;

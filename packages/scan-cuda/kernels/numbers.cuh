@@ -51,6 +51,7 @@ template <int V> struct StoredPairs {
   }
 };
 template <> struct Stored<Bf16, 2> : StoredPairs<2> {};
+template <> struct Stored<Bf16, 4> : StoredPairs<4> {};
 template <> struct Stored<Bf16, 8> : StoredPairs<8> {};
 
 struct Complex {

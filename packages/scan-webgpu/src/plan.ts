@@ -141,8 +141,14 @@ function build(
   const packed: PackableName[] = [];
   let codes = kernelsOf(variant);
   const tooMany = (): KernelCode | undefined => codes.find(({ buffers }) => buffers.length > most);
-  for (const name of packOrder) {
-    const crowded = tooMany();
+  for (;;) {
+    const bound = tooMany()?.buffers.map((buffer) => buffer.name);
+    const name = packOrder.find((candidate) => !packed.includes(candidate) && bound?.includes(candidate));
+    if (name === undefined) break;
+    packed.push(name);
+    codes = kernelsOf({ ...variant, packed: new Set(packed) });
+  }
+  const crowded = tooMany();
     if (crowded === undefined) break;
     if (!crowded.buffers.some((buffer) => buffer.name === name)) continue;
     packed.push(name);

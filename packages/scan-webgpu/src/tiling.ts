@@ -31,7 +31,7 @@ export function chooseTiling(shape: ScanShape, options: ScanPlanOptions, { limit
     powerOfTwo(shape.channels / shape.groups),
   );
   let channelBlock = 2 ** Math.floor(Math.log2(Math.max(1, largest)));
-  let tile = Math.min(wanted.tile ?? (backward ? 8 : 16), steps);
+  let tile = Math.min(wanted.tile ?? (backward ? 8 : Math.min(16, 4 * lanes)), steps);
   let reduceSteps = backward ? Math.min(wanted.reduceSteps ?? 4, tile) : 1;
   const bytes = (): number => {
     const sizes = { lanes, channelBlock, tile, reduceSteps };

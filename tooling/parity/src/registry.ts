@@ -1,4 +1,6 @@
 import { goldenFamily } from './families/golden';
+import { mambaHfFamily } from './families/mamba-hf';
+import { s4Family } from './families/s4';
 import { selectiveScanFamily } from './families/selective-scan';
 import { tokenizerFamily } from './families/tokenizer';
 import { waitingFamily } from './families/waiting';
@@ -9,13 +11,13 @@ export const families: readonly Family[] = [
   selectiveScanFamily,
   tokenizerFamily,
   goldenFamily,
-  waitingFamily('mamba-hf'),
+  mambaHfFamily,
+  s4Family,
   waitingFamily('mamba2-hf'),
   waitingFamily('pythia-hf'),
   waitingFamily('transformerpp-llama-hf'),
   waitingFamily('rwkv4-hf'),
   waitingFamily('mamba-official'),
-  waitingFamily('s4'),
   waitingFamily('sashimi'),
   waitingFamily('h3'),
   waitingFamily('hyena'),

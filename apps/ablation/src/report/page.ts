@@ -7,9 +7,8 @@ import {
   type ReportDocument,
   type ReportSection,
 } from '@mamba-ts/train';
-import { stateText } from '../run/study';
 import { percent } from './finding';
-import type { PartReport, RowReport, StudyReport } from './study-report';
+import { isSolved, type PartReport, type RowReport, stateText, type StudyReport } from './study-report';
 
 /** The report for people, out of the one for programs. */
 export function reportPage(report: StudyReport): ReportDocument {
@@ -25,7 +24,7 @@ export function reportPage(report: StudyReport): ReportDocument {
     ...(finished
       ? {}
       : {
-          warning: `This study was interrupted: ${done} of its ${rows.length} runs are complete. What follows is what was done until then.`,
+          warning: `This study is not complete: ${done} of its ${rows.length} runs are done. What follows is what there is.`,
         }),
     facts: [
       ['seed', String(seed)],
@@ -89,9 +88,9 @@ function partSection(part: PartReport): ReportSection {
 }
 
 /** Whether any row solved the task, or beat every baseline. */
-function succeeded({ rows, baselines, solvedAt, task }: PartReport): boolean {
-  if (task.kind !== 'text')
-    return rows.some((r) => r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (solvedAt ?? 0.95));
+function succeeded(part: PartReport): boolean {
+  const { rows, baselines, task } = part;
+  if (task.kind !== 'text') return rows.some((r) => isSolved(part, r));
   return rows.some((r) => r.bitsPerByte !== null && baselines.every((b) => (r.bitsPerByte as number) < b.bitsPerByte));
 }
 
@@ -123,32 +122,27 @@ function accuracyBlocks(part: PartReport, ran: readonly RowReport[]): ReportBloc
       note: `Share of the ${formatCount(scored[0].validation?.scored ?? 0)} scored tokens that are right.`,
     });
   }
+  const hasRows = part.task.scoredPerRow > 1;
+  const headings = ['parameters', 'accuracy', ...(hasRows ? ['whole rows'] : []), 'loss, nats'];
+  if (papers) headings.push('paper, at its scale');
   blocks.push({
     kind: 'table',
     columns: [
       { label: 'block + layer' },
-      { label: 'parameters', align: 'right' },
-      { label: 'accuracy', align: 'right' },
-      { label: 'loss, nats', align: 'right' },
-      ...(papers ? [{ label: 'paper, at its scale', align: 'right' } as const] : []),
-      { label: 'steps', align: 'right' },
-      { label: 'tokens/s', align: 'right' },
-      { label: 'time', align: 'right' },
+      ...headings.map((label) => ({ label, align: 'right' as const })),
+      ...paceColumns('tokens/s'),
     ],
     rows: part.rows.map((r) => [
       r.name,
       formatCount(r.parameters),
       r.validation ? percent(r.validation.accuracy) : '–',
+      ...(hasRows ? [r.validation ? percent(r.validation.rowAccuracy) : '–'] : []),
       r.validation ? formatLoss(r.validation.loss) : '–',
       ...(papers ? [r.paper ?? '–'] : []),
-      stepsCell(r),
-      r.tokensPerSecond === null ? '–' : formatCount(r.tokensPerSecond),
-      formatDuration(r.seconds),
+      ...paceCells(r),
     ]),
-    strong: part.rows.flatMap((r, i) =>
-      r.state === 'finished' && (r.validation?.accuracy ?? 0) >= (part.solvedAt ?? 0.95) ? [i] : [],
-    ),
-    note: `Bold: solved, an accuracy of at least ${percent(part.solvedAt ?? 0.95)}.`,
+    strong: part.rows.flatMap((r, i) => (isSolved(part, r) ? [i] : [])),
+    note: `Bold: solved, an accuracy of at least ${percent(part.solvedAt ?? 0.95)}.${hasRows ? ' Whole rows: those with every scored token right.' : ''}`,
   });
   if (scored.length > 0) {
     const series: ChartSeries[] = scored.map((r) => ({
@@ -193,18 +187,14 @@ function textBlocks(part: PartReport, ran: readonly RowReport[]): ReportBlock[] 
       { label: 'parameters', align: 'right' },
       { label: 'bits per byte', align: 'right' },
       { label: 'next byte right', align: 'right' },
-      { label: 'steps', align: 'right' },
-      { label: 'bytes/s', align: 'right' },
-      { label: 'time', align: 'right' },
+      ...paceColumns('bytes/s'),
     ],
     rows: part.rows.map((r) => [
       r.name,
       formatCount(r.parameters),
       r.bitsPerByte === null ? '–' : r.bitsPerByte.toFixed(3),
       r.validation ? percent(r.validation.accuracy) : '–',
-      stepsCell(r),
-      r.tokensPerSecond === null ? '–' : formatCount(r.tokensPerSecond),
-      formatDuration(r.seconds),
+      ...paceCells(r),
     ]),
   });
   const marks = part.baselines
@@ -250,8 +240,14 @@ function lossChart(
   };
 }
 
-function stepsCell(row: RowReport): string {
-  return row.state === 'finished' ? formatCount(row.stepsDone) : stateText(row);
+function paceColumns(rate: string): { label: string; align: 'right' }[] {
+  return ['steps', rate, 'time'].map((label) => ({ label, align: 'right' }));
+}
+
+function paceCells(row: RowReport): string[] {
+  const steps = row.state === 'finished' ? formatCount(row.stepsDone) : stateText(row);
+  const rate = row.tokensPerSecond === null ? '–' : formatCount(row.tokensPerSecond);
+  return [steps, rate, formatDuration(row.seconds)];
 }
 
 function rowDetails(row: RowReport): ReportBlock {

@@ -1,5 +1,5 @@
 import type { LanguageModelConfig } from '@mamba-ts/models';
-import type { MachineFacts, TrainingHistory, Validation } from '@mamba-ts/train';
+import { formatCount, type MachineFacts, type TrainingHistory, type Validation } from '@mamba-ts/train';
 import type { Baseline } from '../run/task';
 import type { TaskConfig, TrainingConfig } from '../study/study';
 
@@ -74,4 +74,20 @@ export interface StudyReport {
   /** From start to report. */
   readonly seconds: number;
   readonly parts: readonly PartReport[];
+}
+
+/** Whether a row was trained to the end and reached the part's accuracy. */
+export function isSolved({ solvedAt }: Pick<PartReport, 'solvedAt'>, { state, validation }: RowReport): boolean {
+  return state === 'finished' && validation !== null && validation.accuracy >= (solvedAt ?? 0.95);
+}
+
+export function stateText({ state, stepsDone, training }: Pick<RowReport, 'state' | 'stepsDone' | 'training'>): string {
+  switch (state) {
+    case 'diverged':
+      return `diverged at step ${formatCount(stepsDone)}`;
+    case 'interrupted':
+      return `interrupted at step ${formatCount(stepsDone)} of ${formatCount(training.steps)}`;
+    default:
+      return state;
+  }
 }

@@ -1,14 +1,16 @@
 import { type TextWindows } from '@mamba-ts/tasks';
 import type { Device } from '@mamba-ts/tensor';
-import { formatCount, formatDuration, formatLoss, type JsonlLog, ProgressLine } from '@mamba-ts/train';
-import { findingOf, percent } from '../report/finding';
+import { formatCount, type JsonlLog, ProgressLine } from '@mamba-ts/train';
+import { findingOf } from '../report/finding';
 import { scaleOf } from '../report/scale';
 import type { PartReport, RowReport } from '../report/study-report';
 import type { ResolvedPart, ResolvedRow } from '../study/resolve';
+import type { TaskConfig } from '../study/study';
+import { outcome, showTable } from '../terminal/part-table';
 import type { Screen } from '../terminal/screen';
 import { emptyRow, trainRow } from './row';
 import { streamSample } from './sample';
-import { textBaselines } from './task';
+import { type Baseline, textBaselines } from './task';
 
 export interface StudyRun {
   readonly parts: readonly ResolvedPart[];
@@ -19,63 +21,80 @@ export interface StudyRun {
   readonly log: JsonlLog;
 }
 
-export interface StudyResult {
-  readonly parts: readonly PartReport[];
-  readonly peakBytes: number;
-}
-
-/** Trains row after row and tells what happens. After an abort the parts say which rows were not run. */
+/** Trains row after row and tells what happens. */
 export class StudyRunner {
-  private peakBytes = 0;
+  /** Most bytes that the device held at the end of a row's training. */
+  peakBytes = 0;
+  /** By part and row; rows that were not run yet are empty. */
+  private readonly reports: RowReport[][];
+  private readonly baselines: Baseline[][];
   private readonly rowsInAll: number;
   private rowsStarted = 0;
 
   constructor(private readonly options: StudyRun) {
-    this.rowsInAll = options.parts.reduce((n, p) => n + p.rows.length, 0);
+    this.reports = options.parts.map((p) => p.rows.map(emptyRow));
+    this.baselines = options.parts.map(() => []);
+    this.rowsInAll = this.reports.flat().length;
   }
 
-  async run(): Promise<StudyResult> {
-    const parts: PartReport[] = [];
-    for (const [i, part] of this.options.parts.entries()) parts.push(await this.runPart(part, i));
-    return { parts, peakBytes: this.peakBytes };
-  }
-
-  private async runPart({ part, task, rows }: ResolvedPart, index: number): Promise<PartReport> {
-    const { screen, signal, log, parts } = this.options;
-    const isText = part.task.kind === 'text';
-    const scale = scaleOf(part.task, rows[0]);
-    const reports: RowReport[] = [];
-    const baselines = isText && !signal.aborted ? textBaselines(task as TextWindows) : [];
-    if (!signal.aborted) {
-      log.event('part', { part: index + 1, title: part.title });
-      screen.line();
-      screen.line(screen.bold(`${index + 1}/${parts.length}  ${part.title}`));
-      if (part.why !== undefined) screen.paragraph(part.why, '  ');
-      screen.paragraph(`Task: ${task.description}.`, '  ');
-      screen.line(`  Here       ${scale}`);
-      if (part.paperScale !== undefined) screen.line(`  The paper  ${part.paperScale}`);
-      for (const b of baselines)
-        screen.line(
-          `  Baseline ${b.name.padEnd(13)} ${b.bitsPerByte.toFixed(3)} bits per byte ${screen.dim(`(${b.note})`)}`,
-        );
-      screen.line();
+  /** Runs to the end, or until the signal aborts. `onRow` is called after every row. */
+  async run(onRow: () => unknown): Promise<void> {
+    const { parts, signal, screen } = this.options;
+    for (const [p, part] of parts.entries()) {
+      if (signal.aborted) return;
+      this.introduce(p);
+      for (const [r, row] of part.rows.entries()) {
+        if (signal.aborted) break;
+        this.reports[p][r] = await this.runRow(row, part);
+        onRow();
+      }
+      showTable(screen, this.partReport(p));
     }
-    for (const row of rows) reports.push(signal.aborted ? emptyRow(row) : await this.runRow(row, { part, task, rows }));
-    const { description, length, scoredPositions, vocabSize } = task;
+  }
+
+  /** What is known so far. */
+  snapshot(): { parts: PartReport[]; finished: boolean } {
+    const done = this.reports.flat().every((r) => r.state === 'finished' || r.state === 'diverged');
+    return {
+      parts: this.options.parts.map((_, p) => this.partReport(p)),
+      finished: done && !this.options.signal.aborted,
+    };
+  }
+
+  /** Says what the next part is about. */
+  private introduce(index: number): void {
+    const { screen, log, parts } = this.options;
+    const { part, task } = parts[index];
+    if (part.task.kind === 'text') this.baselines[index] = textBaselines(task as TextWindows);
+    const { scale, paperScale } = this.partReport(index);
+    log.event('part', { part: index + 1, title: part.title });
+    screen.line();
+    screen.line(screen.bold(`${index + 1}/${parts.length}  ${part.title}`));
+    if (part.why !== undefined) screen.paragraph(part.why, '  ');
+    screen.paragraph(`Task: ${task.description}.`, '  ');
+    screen.line(`  Here       ${scale}`);
+    if (paperScale !== null) screen.line(`  The paper  ${paperScale}`);
+    for (const { name, bitsPerByte, note } of this.baselines[index]) {
+      screen.line(`  Baseline ${name.padEnd(13)} ${bitsPerByte.toFixed(3)} bits per byte ${screen.dim(`(${note})`)}`);
+    }
+    screen.line();
+  }
+
+  private partReport(index: number): PartReport {
+    const { part, task, rows } = this.options.parts[index];
+    const { description, length, scoredPositions } = task;
     const draft = {
       title: part.title,
       why: part.why ?? null,
-      scale,
+      scale: scaleOf(part.task, rows[0]),
       paperScale: part.paperScale ?? null,
       task: { ...part.task, description, tokensPerRow: length, scoredPerRow: scoredPositions },
       solvedAt: part.solvedAt ?? null,
-      chance: isText ? null : 1 / guesses(part.task.kind, vocabSize),
-      baselines,
-      rows: reports,
+      chance: chanceOf(part.task),
+      baselines: this.baselines[index],
+      rows: this.reports[index],
     };
-    const report = { ...draft, finding: findingOf(draft) };
-    if (reports.some((r) => r.stepsDone > 0)) this.showTable(report);
-    return report;
+    return { ...draft, finding: findingOf(draft) };
   }
 
   private async runRow(row: ResolvedRow, { part, task }: ResolvedPart): Promise<RowReport> {
@@ -139,84 +158,21 @@ export class StudyRunner {
     });
     return report;
   }
-
-  private showTable({ rows, baselines, chance, finding, task, solvedAt }: PartReport): void {
-    const { screen } = this.options;
-    const steps = (r: RowReport): string => (r.state === 'finished' ? '' : `  (${stateText(r)})`);
-    screen.line();
-    if (task.kind === 'text') {
-      const models = rows.map((r) => [
-        r.name,
-        formatCount(r.parameters),
-        r.bitsPerByte === null ? '–' : `${r.bitsPerByte.toFixed(3)}${steps(r)}`,
-      ]);
-      screen.table(
-        ['model', 'parameters', 'bits per byte'],
-        [...baselines.map((b) => [b.name, '', b.bitsPerByte.toFixed(3)]), ...models],
-        [1, 2],
-      );
-    } else {
-      const hasPaper = rows.some((r) => r.paper !== null);
-      const heading = [
-        'block + layer',
-        'parameters',
-        'accuracy',
-        'loss',
-        ...(hasPaper ? ['paper, at its scale'] : []),
-        '',
-      ];
-      const cells = rows.map((r) => {
-        const { validation: v } = r;
-        const solved = v !== null && v.accuracy >= (solvedAt ?? 0.95) && r.state === 'finished';
-        const paper = hasPaper ? [r.paper ?? '–'] : [];
-        return [
-          r.name,
-          formatCount(r.parameters),
-          v ? percent(v.accuracy) : '–',
-          v ? formatLoss(v.loss) : '–',
-          ...paper,
-          solved ? '✓ solved' : steps(r).trim(),
-        ];
-      });
-      screen.table(heading, cells, hasPaper ? [1, 2, 3, 4] : [1, 2, 3]);
-      if (chance !== null) screen.line(screen.dim(`  guessing: ${percent(chance)}`));
-    }
-    if (finding === null) return;
-    screen.line();
-    screen.paragraph(finding, '  ');
-  }
 }
 
-/** How many answers a guess has to choose from. */
-function guesses(task: string, vocabSize: number): number {
-  return task === 'selective-copying' ? vocabSize - 2 : vocabSize - 1;
+/** Accuracy of guessing among the tokens that can be an answer; null for text. */
+function chanceOf(task: TaskConfig): number | null {
+  switch (task.kind) {
+    case 'selective-copying':
+      return 1 / (task.vocabSize - 2);
+    case 'induction-heads':
+      return 1 / (task.vocabSize - 1);
+    case 'text':
+      return null;
+  }
 }
 
 /** Later lines of a text as far in as its first. */
 function indented(text: string): string {
   return text.replaceAll('\n', '\n    ');
-}
-
-/** A row's result in a line. */
-function outcome(report: RowReport): string {
-  const { validation, bitsPerByte, seconds } = report;
-  const parts: string[] = [];
-  if (report.state !== 'finished') parts.push(stateText(report));
-  if (bitsPerByte !== null) parts.push(`${bitsPerByte.toFixed(3)} bits per byte`);
-  else if (validation) parts.push(`accuracy ${percent(validation.accuracy)}`, `loss ${formatLoss(validation.loss)}`);
-  if (report.error !== null) parts.push(report.error);
-  return `→ ${[...parts, formatDuration(seconds)].join(', ')}`;
-}
-
-export function stateText({ state, stepsDone, training }: Pick<RowReport, 'state' | 'stepsDone' | 'training'>): string {
-  switch (state) {
-    case 'not run':
-      return 'not run';
-    case 'diverged':
-      return `diverged at step ${formatCount(stepsDone)}`;
-    case 'interrupted':
-      return `interrupted at step ${formatCount(stepsDone)} of ${formatCount(training.steps)}`;
-    case 'finished':
-      return 'finished';
-  }
 }

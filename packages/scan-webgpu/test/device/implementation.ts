@@ -24,23 +24,23 @@ export async function runScan(
   const create = (name: string, bytes: number): GPUBuffer => {
     const buffer = device.createBuffer({ label: name, size: Math.max(4, bytes), usage: storage, mappedAtCreation: true });
     new Uint32Array(buffer.getMappedRange()).fill(0xffffffff);
+    buffer.unmap();
     return buffer;
   };
   for (const { name, bytes, elementType } of plan.tensors) {
     const buffer = create(name, bytes);
     const array = arrays[name];
     if (array !== undefined) {
-      const mapped = buffer.getMappedRange();
-      if (elementType === 'float16') new Float16Array(mapped).set(array);
-      else if (elementType === 'int32') new Int32Array(mapped).set(array);
-      else new Float32Array(mapped).set(array);
+      const typed =
+        elementType === 'float16' ? new Float16Array(array) : elementType === 'int32' ? new Int32Array(array) : array;
+      const bytes = new Uint8Array(Math.ceil(typed.byteLength / 4) * 4);
+      bytes.set(new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength));
+      device.queue.writeBuffer(buffer, 0, bytes);
     }
-    buffer.unmap();
     buffers[name] = buffer;
   }
   if (plan.scratchBytes > 0) {
     buffers.scratch = create('scratch', plan.scratchBytes);
-    buffers.scratch.unmap();
   }
   const encoder = device.createCommandEncoder();
   scan.bind(buffers).encode(encoder);

@@ -1,8 +1,10 @@
 import { MambaBlock, mambaModels, fromMambaConfig, type LanguageModelConfig, parameterCount } from '@mamba-ts/models';
 import { S6 } from '@mamba-ts/ssm';
-import { concat, silu, stack, type Tensor } from '@mamba-ts/tensor';
+import { scope, silu } from '@mamba-ts/tensor';
 import type { Result } from '../family';
 import { evaluate, type ParityDevice, upload } from '../parity-device';
+import { runSteps } from '../run-steps';
+import { permute } from '../scan/layout';
 import { agreement, exactly, type GoldenCase, type GoldenChecker } from './golden-case';
 
 /** Section 5 of the index, beyond the scan: the Mamba block, and sizes of models. */
@@ -58,47 +60,34 @@ function* checkBlock(golden: GoldenCase, devices: readonly ParityDevice[]): Iter
   const [length, dModel] = input.shape as [number, number];
   for (const on of devices) {
     const agrees = agreement(golden, on);
-    const found = evaluate(() => {
+    const { found, stepped } = scope(() => {
       const { block, layer } = blockOf(golden, on);
-      const x = upload(on, input, 1, length, dModel);
-      const convolved = silu(block.conv1d.forward(block.in_proj.forward(x).slice(-1, 0, block.dInner)));
-      const [prefilled, last] = block.prefill(x);
-      const samples: Tensor[] = [];
-      let [state, before] = [block.initialState(1), block.initialState(1)];
-      for (let t = 0; t < length; t++) {
-        const [y, next] = block.step(x.slice(1, t, t + 1).squeeze(1), state);
-        samples.push(y);
-        [before, state] = [state, next];
-      }
-      // The golden window is one sample longer than what the next step needs; that sample is in the state before.
-      const window = (newest: Tensor): Tensor =>
-        concat([before['conv']!.slice(1, 0, 1), newest], 1)
-          .squeeze(0)
-          .transpose(0, 1);
-      return {
-        convolved,
-        projected: layer.x_proj!.forward(convolved),
-        y: block.forward(x),
-        prefilled,
-        stepped: stack(samples),
-        window: window(last['conv']!),
-        windowStepped: window(state['conv']!),
-        ssm: last['inner.ssm']!,
-        ssmStepped: state['inner.ssm']!,
-      };
+      const sequence = { data: input.data, shape: [1, length, dModel] };
+      const atOnce = evaluate(() => {
+        const x = upload(on, sequence);
+        const convolved = silu(block.conv1d.forward(block.in_proj.forward(x).slice(-1, 0, block.dInner)));
+        const [prefilled, { conv, 'inner.ssm': ssm }] = block.prefill(x);
+        const projected = layer.x_proj!.forward(convolved);
+        return { convolved, projected, y: block.forward(x), prefilled, conv: conv!, ssm: ssm! };
+      });
+      return { found: atOnce, stepped: runSteps(block, on, sequence) };
     });
     yield agrees('silu(conv(x))', found.convolved, golden.output('after_conv_silu').data);
     yield agrees('x_proj', found.projected, golden.output('x_proj').data);
     const y = golden.output('y').data;
     yield agrees('y', found.y, y);
     yield agrees('y, prefilled', found.prefilled, y);
-    yield agrees('y, stepped', found.stepped, y);
-    const window = golden.output('final_conv_state').data;
-    yield agrees('window', found.window, window);
-    yield agrees('window, stepped', found.windowStepped, window);
+    yield agrees('y, stepped', stepped.y, y);
+    const [before, last] = stepped.states.slice(-2);
+    const { data, shape } = golden.output('final_conv_state');
+    const window = permute(data, shape, [1, 0]).data;
+    // The golden window is one sample longer than what the next step needs; that sample is in the state before.
+    const oldest = before!['conv']!.subarray(0, shape[0]!);
+    yield agrees('window', [...oldest, ...found.conv], window);
+    yield agrees('window, stepped', [...oldest, ...last!['conv']!], window);
     const state = golden.output('final_ssm_state').data;
     yield agrees('ssm state', found.ssm, state);
-    yield agrees('ssm state, stepped', found.ssmStepped, state);
+    yield agrees('ssm state, stepped', last!['inner.ssm']!, state);
   }
 }
 

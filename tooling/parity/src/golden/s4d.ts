@@ -1,7 +1,8 @@
 import { type Discretization, discretizations, S4D, s4dInits, type S4DState, Vandermonde } from '@mamba-ts/ssm';
-import { Complex, grad, realize, stack, type Tensor, zeros } from '@mamba-ts/tensor';
+import { Complex, grad, scope, type Tensor } from '@mamba-ts/tensor';
 import type { Result } from '../family';
 import { evaluate, type ParityDevice, upload } from '../parity-device';
+import { runSteps } from '../run-steps';
 import { agreement, type GoldenCase, type NestedNumbers } from './golden-case';
 import { polesOf } from './hippo';
 
@@ -55,29 +56,18 @@ function pairs(re: Float64Array, im: Float64Array, sign: number): Float64Array {
   return Float64Array.from([...re].flatMap((value, i) => [value, sign * im[i]!]));
 }
 
-/** (…, 2), conjugated: the state of the poles that golden cases keep. */
-function conjugate(state: Tensor): Tensor {
-  return Complex.fromPairs(state).conj().toPairs();
+/** `[re, im]` pairs, conjugated: the state of the poles that golden cases keep. */
+function conjugate(state: Float64Array): Float64Array {
+  return state.map((value, i) => (i % 2 === 0 ? value : -value));
+}
+
+/** One sequence of one channel. */
+function sequence(data: Float64Array): { data: Float64Array; shape: [1, number, 1] } {
+  return { data, shape: [1, data.length, 1] };
 }
 
 function impulse(on: ParityDevice, length: number): Tensor {
-  return upload(on, { data: Float64Array.from({ length }, (_, t) => Number(t === 0)), shape: [1, length, 1] });
-}
-
-/** Outputs (length) and states (length, modes, 2) of a layer run step by step. */
-function stepByStep(layer: S4D, u: Tensor): { y: Tensor; states: Tensor } {
-  let state: S4DState = layer.initialState(1);
-  const samples: Tensor[] = [];
-  const states: Tensor[] = [];
-  for (let t = 0; t < u.shape[1]!; t++) {
-    const [y, next] = layer.step(u.slice(1, t, t + 1).squeeze(1), state);
-    samples.push(y.reshape(1));
-    states.push(conjugate(next.ssm.reshape(...next.ssm.shape.slice(2))));
-    // Step by step also for the device: one program of all steps takes long to plan.
-    realize(samples[t]!, next.ssm);
-    state = next;
-  }
-  return { y: stack(samples).reshape(-1), states: stack(states) };
+  return upload(on, sequence(Float64Array.from({ length }, (_, t) => Number(t === 0))));
 }
 
 /**
@@ -109,18 +99,21 @@ export function* checkKernel(golden: GoldenCase, devices: readonly ParityDevice[
       }));
       yield agrees(`${kind} K`, K, output('K'));
       if (!golden.hasInput('u')) continue;
-      const found = evaluate(() => {
+      const u = sequence(golden.input('u').data);
+      const { y, last, stepped } = scope(() => {
         const layer = layerOf(on, init, dState, kind, channel);
-        const u = upload(on, golden.input('u')).reshape(1, -1, 1);
-        const [y, last] = layer.prefill(u);
-        const { y: stepped, states } = stepByStep(layer, u);
-        return { y, last: conjugate(last.ssm), stepped, states };
+        const prefilled = evaluate(() => {
+          const [all, { ssm }] = layer.prefill(upload(on, u));
+          return { y: all, last: ssm };
+        });
+        return { ...prefilled, stepped: runSteps(layer, on, u) };
       });
       const states = output('state_after_each_step');
-      yield agrees(`${kind} y`, found.y, output('y_of_u'));
-      yield agrees(`${kind} y, stepped`, found.stepped, output('y_of_u'));
-      yield agrees(`${kind} states, stepped`, found.states, states);
-      yield agrees(`${kind} last state`, found.last, states.slice(-found.last.length));
+      const after = stepped.states.slice(1).flatMap(({ ssm }) => [...conjugate(ssm!)]);
+      yield agrees(`${kind} y`, y, output('y_of_u'));
+      yield agrees(`${kind} y, stepped`, stepped.y, output('y_of_u'));
+      yield agrees(`${kind} states, stepped`, after, states);
+      yield agrees(`${kind} last state`, conjugate(last), states.slice(-last.length));
     }
   }
 }
@@ -155,20 +148,17 @@ export function* checkInitialState(golden: GoldenCase, devices: readonly ParityD
   const y = golden.output('y').data;
   for (const on of devices) {
     const agrees = agreement(golden, on);
-    const found = evaluate(() => {
+    const { convolved, stepped } = scope(() => {
       const layer = layerOf(on, 'lin', 2 * modes, 'zoh', channel);
-      const state: S4DState = { ssm: conjugate(upload(on, x0, 1, 1, modes, 2)) };
-      const silence = zeros([1, length, 1], { device: on.device });
-      const stepped: Tensor[] = [];
-      for (let t = 0, at = state; t < length; t++) {
-        const [sample, next] = layer.step(silence.slice(1, t, t + 1).squeeze(1), at);
-        stepped.push(sample.reshape(1));
-        at = next;
-      }
-      return { y: layer.prefill(silence, state)[0], stepped: stack(stepped) };
+      const state: S4DState = { ssm: upload(on, { data: conjugate(x0.data), shape: [1, 1, modes, 2] }) };
+      const silence = sequence(new Float64Array(length));
+      return {
+        convolved: evaluate(() => ({ y: layer.prefill(upload(on, silence), state)[0] })).y,
+        stepped: runSteps(layer, on, silence, state).y,
+      };
     });
-    yield agrees('y', found.y, y);
-    yield agrees('y, stepped', found.stepped, y);
+    yield agrees('y', convolved, y);
+    yield agrees('y, stepped', stepped, y);
   }
 }
 
