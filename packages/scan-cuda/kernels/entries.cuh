@@ -1,6 +1,7 @@
 // Names of the kernels: KIND_DTYPE_LAYOUT.
 #pragma once
 #include <type_traits>
+#include "adjoint-whole.cuh"
 #include "adjoint.cuh"
 #include "backward.cuh"
 #include "forward-split.cuh"
@@ -10,7 +11,7 @@
   extern "C" __global__ void __launch_bounds__(512, 1) forward_split_##NAME(const __grid_constant__ ScanArguments p) {     \
     forwardSplit<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                   \
   }                                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(512, 1) adjoint_##NAME(const __grid_constant__ ScanArguments p) {           \
+  extern "C" __global__ void __launch_bounds__(512, 1) adjoint_split_##NAME(const __grid_constant__ ScanArguments p) {           \
     adjointScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                      \
   }                                                                                                                        \
   extern "C" __global__ void __launch_bounds__(128, BLOCKS) backward_##NAME(const __grid_constant__ ScanArguments p) {     \
@@ -23,4 +24,10 @@
   }                                                                                                                        \
   extern "C" __global__ void __launch_bounds__(128, BLOCKS) ends_##NAME(const __grid_constant__ ScanArguments p) {         \
     forwardWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
+  }                                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS) adjoint_##NAME(const __grid_constant__ ScanArguments p) {      \
+    adjointWhole<Layout<E, false, K, S, false, R>, false>(p);                                                              \
+  }                                                                                                                        \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS) adjoint_ends_##NAME(const __grid_constant__ ScanArguments p) { \
+    adjointWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
   }

@@ -146,16 +146,18 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
   }
 }
 
-// starts[segment] holds where segment - 1 ends if it starts from zero (the first from the initial state): adds what the
-// segments before contribute.
-__device__ __forceinline__ void combineSegments(const ScanArguments &p) {
+// starts[segment] holds where its neighbour (forward: the segment before it, backward: the one behind it) ends if that
+// starts from zero; the outermost started from the true state. Adds what lies beyond the neighbours.
+template <bool reverse> __device__ __forceinline__ void combineSegments(const ScanArguments &p) {
   const long long size = p.channels * p.dState, index = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
   if (index >= p.batch * size) return;
-  const long long base = index / size * p.segments * size + index % size;
-  float state = p.starts[base + size];
+  const int segments = static_cast<int>(p.segments);
+  const long long first = index / size * segments * size + index % size + (reverse ? segments - 2 : 1) * size;
+  const long long step = reverse ? -size : size;
+  float state = p.starts[first];
 #pragma unroll 8
-  for (int segment = 2; segment < p.segments; segment++) {
-    const long long at = base + segment * size;
+  for (int i = 1; i < segments - 1; i++) {
+    const long long at = first + i * step;
     state = fmaf(p.decays[at], state, p.starts[at]);
     p.starts[at] = state;
   }

@@ -5,8 +5,8 @@ export const scanArgumentFields: readonly string[] = [
   ...['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'],
   ...['y', 'lastState', 'checkpoints', 'gradY', 'gradLastState', 'adjoints'],
   ...['gradU', 'gradDelta', 'gradZ', 'gradB', 'gradC', 'gradInitialState'],
-  ...['partsB', 'partsC', 'partsD', 'partsBias'],
-  ...['batch', 'length', 'channels', 'dState', 'groups', 'flags', 'chunkLog2', 'chunks', 'parts', 'tilesPerPart'],
+  ...['partsB', 'partsC', 'partsD', 'partsBias', 'starts', 'decays'],
+  ...['batch', 'length', 'channels', 'dState', 'groups', 'flags', 'chunkLog2', 'chunks', 'parts', 'tilesPerPart', 'segments', 'segmentSteps'],
 ];
 
 export const scanFlags = { softplus: 1, variableB: 2, variableC: 4 } as const;

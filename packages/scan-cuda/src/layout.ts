@@ -22,24 +22,28 @@ export interface Layout {
   readonly statesPerLane: number;
   readonly channels: number;
   readonly steps: number;
-  /** Has a forward kernel whose warps have channels of their own (`forward_NAME`). */
-  readonly whole: boolean;
+  /** Channels of a lane: `channels` is 32 / lanes times as many. */
+  readonly perLane: number;
+  /** Which kernels it has: `whole` warps have channels of their own, `split` ones share them, `backward` is the second half. */
+  readonly kernels: 'whole' | 'split and backward';
 }
 
 function layout(module: Layout['module'], name: string, lanes: number, statesPerLane: number, kind: Partial<Layout> = {}): Layout {
-  const complex = kind.complex ?? false;
+  const { complex = false, perLane = 1 } = kind;
   return {
-    ...{ name, module, complex, masked: false, whole: false, states: lanes * statesPerLane, lanes, statesPerLane },
-    ...{ channels: 32 / lanes, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
+    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane },
+    ...{ channels: (32 / lanes) * perLane, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
     ...kind,
   };
 }
 
 export const layouts: readonly Layout[] = [
-  layout('real16', 'n16k4', 4, 4, { whole: true }),
+  layout('real16', 'n16k4', 4, 4),
   layout('real16', 'n16k8', 8, 2),
-  layout('real16', 'n16k4r', 4, 4), // TEMP
-  layout('real16', 'n16k8r', 8, 2), // TEMP
+  layout('real16', 'n16k2', 2, 8), // TEMP
+  layout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
+  layout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
+  layout('real16', 'n16k2r2', 2, 8, { kernels: 'whole', perLane: 2 }), // TEMP
   layout('real', 'n8k2', 2, 4),
   layout('real', 'n32k8', 8, 4),
   layout('real', 'n64k16', 16, 4),
@@ -51,9 +55,10 @@ export const layouts: readonly Layout[] = [
 ];
 
 /** Layouts that can run a scan, the more special ones first. */
-export function layoutsOf(shape: ScanShape): readonly Layout[] {
+export function layoutsOf(shape: ScanShape, kernels: Layout['kernels']): readonly Layout[] {
   const perGroup = shape.channels / shape.groups;
   return layouts.filter((layout) => {
+    if (layout.kernels !== kernels) return false;
     if (layout.complex !== shape.complex) return false;
     if (layout.masked) return shape.dState <= layout.states;
     return shape.variableB && shape.variableC && shape.dState === layout.states && perGroup % layout.channels === 0;

@@ -17,12 +17,18 @@ export interface ScanPlanOptions {
   readonly checkpoints?: boolean;
   /** Multiprocessors of the device. Default 132 (H100, H200). */
   readonly multiprocessors?: number;
-  /**
-   * Overrides the choice, for measurements: a layout's name, and the warps that share a channel's time in forward (0:
-   * each has channels of its own) or in backward's adjoint pass.
-   */
-  readonly layout?: string;
+  /** Overrides of the choice, for measurements. */
+  readonly override?: PlanOverride;
+}
+
+export interface PlanOverride {
+  /** Layout of the kernels that walk over time (forward, and backward's adjoint pass). */
+  readonly walk?: string;
+  /** Warps that share a channel's time; 0: each has channels of its own, and time is cut into `segments`. */
   readonly slices?: number;
+  readonly segments?: number;
+  /** Layout of the second half of backward. */
+  readonly backward?: string;
 }
 
 /** One launch: a kernel, its blocks and threads. */
@@ -32,6 +38,8 @@ export interface PlannedKernel {
   readonly grid: readonly [x: number, y: number, z: number];
   readonly threads: number;
   readonly sharedBytes: number;
+  /** Argument fields that are this kernel's own. */
+  readonly values?: Readonly<Record<string, number>>;
 }
 
 /** Arrays of float32 sums that a reduction adds up over rows. */
@@ -44,7 +52,7 @@ export interface PlannedSum {
   readonly bf16: boolean;
 }
 
-export type ScratchArray = 'checkpoints' | 'adjoints' | 'partsB' | 'partsC' | 'partsD' | 'partsBias' | 'sums';
+export type ScratchArray = 'starts' | 'decays' | 'checkpoints' | 'adjoints' | 'partsB' | 'partsC' | 'partsD' | 'partsBias' | 'sums';
 
 /** What was decided for a scan. */
 export interface ScanPlan {
@@ -75,41 +83,88 @@ export interface ScanPlan {
 const maxBlocks = 2 ** 31 - 1;
 const suffix = (dtype: ScanDtype, layout: Layout): string => `${dtype === 'bf16' ? 'bf16' : 'f32'}_${layout.name}`;
 
-function chooseLayout(shape: ScanShape, name: string | undefined, multiprocessors: number, pass: ScanPass): Layout {
-  const candidates = layoutsOf(shape);
-  if (name !== undefined) {
-    const found = candidates.find((layout) => layout.name === name);
-    if (found !== undefined) return found;
-    const expected = `one of ${candidates.map((layout) => layout.name).join(', ')}`;
-    throw new ScanShapeError('planScan', 'options.layout', expected, `value '${name}'`);
+function namedLayout(candidates: readonly Layout[], option: string, name: string): Layout {
+  const found = candidates.find((layout) => layout.name === name);
+  if (found !== undefined) return found;
+  const expected = `one of ${candidates.map((layout) => layout.name).join(', ')}`;
+  throw new ScanShapeError('planScan', `options.override.${option}`, expected, `value '${name}'`);
+}
+
+/** A pass over time: forward, or backward's adjoint pass. */
+interface Walk {
+  readonly kernels: readonly PlannedKernel[];
+  /** Pieces of the sequence that are walked over at once; 1: no cut. */
+  readonly segments: number;
+  readonly words: string;
+}
+
+interface WalkOptions {
+  readonly direction: 'forward' | 'adjoint';
+  readonly dtype: ScanDtype;
+  readonly chunk: number;
+  readonly multiprocessors: number;
+  readonly override?: PlanOverride;
+}
+
+function planWalk(shape: ScanShape, options: WalkOptions): Walk {
+  const { multiprocessors, override = {} } = options;
+  const splits = layoutsOf(shape, 'split and backward');
+  const wholes = layoutsOf(shape, 'whole');
+  if (override.walk !== undefined) {
+    const slices = override.slices ?? 0;
+    const layout = namedLayout(slices === 0 ? wholes : splits, 'walk', override.walk);
+    return slices === 0 ? wholeWalk(shape, layout, override.segments ?? 1, options) : splitWalk(shape, layout, slices, options);
   }
-  // Few channels: spread each over more lanes, so that more warps have something to do.
-  const [first, second] = candidates;
-  const blocks = shape.batch * shape.groups * tilesPerGroup(shape, first);
-  if (pass === 'forward' && first.name === 'n16k4' && second?.name === 'n16k8' && blocks < 2 * multiprocessors) return second;
-  return first;
-}
-
-/** Warps that share a channel's time: enough to fill the card, no more than there are tiles of steps. */
-function chooseSlices(shape: ScanShape, layout: Layout, multiprocessors: number): number {
-  const warps = shape.batch * shape.groups * tilesPerGroup(shape, layout);
-  if (layout.whole && warps >= 12 * multiprocessors) return 0;
+  // Two channels a lane halve what is read from shared memory; where channels are few, time is cut into segments.
+  const whole = wholes.find((layout) => layout.perLane === 2) ?? wholes[0];
+  if (whole !== undefined) {
+    const warps = shape.batch * shape.groups * tilesPerGroup(shape, whole);
+    const wanted = warps >= 6 * multiprocessors ? 1 : Math.round((12 * multiprocessors) / warps);
+    const segments = Math.min(wanted, Math.floor(shape.length / (4 * options.chunk)));
+    if (segments > 1 || wanted === 1) return wholeWalk(shape, whole, segments, options);
+  }
+  const wide = splits[0].name === 'n16k4' ? (splits[1] ?? splits[0]) : splits[0];
+  const warps = shape.batch * shape.groups * tilesPerGroup(shape, wide);
   let slices = 1;
-  while (slices < 16 && warps * slices < 16 * multiprocessors && slices * layout.steps < shape.length) slices *= 2;
-  return slices;
+  while (slices < 8 && warps * slices < 12 * multiprocessors && slices * wide.steps < shape.length) slices *= 2;
+  return splitWalk(shape, wide, slices, options);
 }
 
-function forwardKernel(shape: ScanShape, dtype: ScanDtype, layout: Layout, slices: number): PlannedKernel {
+/** Warps with channels of their own, each walking over one segment. */
+function wholeWalk(shape: ScanShape, layout: Layout, wanted: number, { direction, dtype, chunk }: WalkOptions): Walk {
+  const segmentSteps = Math.ceil(shape.length / wanted / chunk) * chunk;
+  const segments = Math.ceil(shape.length / segmentSteps);
   const tiles = shape.batch * shape.groups * tilesPerGroup(shape, layout);
-  const whole = slices === 0;
-  const warps = whole ? 4 : slices;
-  return {
-    module: layout.module,
-    name: `${whole ? 'forward' : 'forward_split'}_${suffix(dtype, layout)}`,
-    grid: [whole ? Math.ceil(tiles / 4) : tiles, 1, 1],
-    threads: 32 * warps,
-    sharedBytes: sharedBytes(layout, whole ? 'whole' : 'split', warps),
+  const values = { segments, segmentSteps };
+  const kernel = (name: string, warps: number): PlannedKernel => ({
+    ...{ module: layout.module, name: `${name}_${suffix(dtype, layout)}`, grid: [Math.ceil(warps / 4), 1, 1], threads: 128 },
+    ...{ sharedBytes: sharedBytes(layout, 'whole', 4), values },
+  });
+  const main = kernel(direction, tiles * segments);
+  const states = shape.batch * shape.channels * shape.dState;
+  const combine: PlannedKernel = {
+    ...{ module: layout.module, name: `combine_${direction}`, grid: [Math.ceil(states / 128), 1, 1], threads: 128 },
+    ...{ sharedBytes: 0, values },
   };
+  const ends = kernel(direction === 'forward' ? 'ends' : 'adjoint_ends', tiles * (segments - 1));
+  const cut = segments > 1 ? `time in ${segments} segments of ${segmentSteps} steps, their ends first` : 'time uncut';
+  return {
+    kernels: segments > 1 ? [ends, combine, main] : [main],
+    segments,
+    words: `${main.name}: ${main.grid[0]} blocks of 4 warps with ${layout.channels} channels each, ${cut}`,
+  };
+}
+
+/** The warps of a block share channels and take tiles of steps in turn. */
+function splitWalk(shape: ScanShape, layout: Layout, slices: number, { direction, dtype }: WalkOptions): Walk {
+  const grid = shape.batch * shape.groups * tilesPerGroup(shape, layout);
+  const name = `${direction}_split_${suffix(dtype, layout)}`;
+  const kernel: PlannedKernel = {
+    ...{ module: layout.module, name, grid: [grid, 1, 1], threads: 32 * slices },
+    ...{ sharedBytes: sharedBytes(layout, 'split', slices), values: { segments: 1, segmentSteps: 0 } },
+  };
+  const words = `${name}: ${grid} blocks, whose ${slices} warps share ${layout.channels} channels and take tiles of ${layout.steps} steps in turn`;
+  return { kernels: [kernel], segments: 1, words };
 }
 
 /**
@@ -127,47 +182,52 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
   }
   if (shape.length > 2 ** 31 - 2 ** 16) throw new ScanShapeError('planScan', 'shape.length', 'at most 2^31 - 2^16', `value ${shape.length}`);
   const width = stateWidth(shape);
-  const backwardLayout = chooseLayout(shape, pass === 'backward' ? options.layout : undefined, multiprocessors, 'backward');
-  const chunk = backwardSlices * backwardLayout.steps;
+  const backwardLayouts = layoutsOf(shape, 'split and backward');
+  const layout = options.override?.backward === undefined ? backwardLayouts[0] : namedLayout(backwardLayouts, 'backward', options.override.backward);
+  const chunk = backwardSlices * layout.steps;
   const chunks = Math.ceil(shape.length / chunk);
   const boundaries = shape.batch * chunks * shape.channels;
   const common = { shape, pass, dtype, deltaSoftplus, chunk, chunks };
-  const nothing = { scratchBytes: 0, scratch: new Map<ScratchArray, number>(), parts: 1, tilesPerPart: 1, sums: [], rowsPerSplit: 0 };
+  const scratch = new Map<ScratchArray, number>();
+  let scratchBytes = 0;
+  const take = (name: ScratchArray, bytes: number): void => {
+    scratch.set(name, scratchBytes);
+    scratchBytes += Math.ceil(bytes / 256) * 256;
+  };
+  const nothing = { parts: 1, tilesPerPart: 1, sums: [], rowsPerSplit: 0 };
 
   if (pass === 'step') {
     if (shape.length !== 1) throw new ScanShapeError('planScan', 'shape.length', '1 (one step)', `value ${shape.length}`);
     const grid = Math.ceil((shape.batch * shape.channels * 4) / 128);
     const name = `step_${dtype === 'bf16' ? 'bf16' : 'f32'}_${shape.complex ? 'complex' : 'real'}`;
     const kernels: PlannedKernel[] = [{ module: 'general', name, grid: [grid, 1, 1], threads: 128, sharedBytes: 0 }];
-    return checkGrids({ ...common, ...nothing, checkpointBytes: 0, kernels, explanation: `${name}: ${grid} blocks, 4 lanes a channel` });
+    const explanation = `${name}: ${grid} blocks, 4 lanes a channel`;
+    return checkGrids({ ...common, ...nothing, scratchBytes, scratch, checkpointBytes: 0, kernels, explanation });
   }
 
-  const forwardLayout = chooseLayout(shape, pass === 'forward' ? options.layout : undefined, multiprocessors, 'forward');
-  const slices = (pass === 'forward' ? options.slices : undefined) ?? chooseSlices(shape, forwardLayout, multiprocessors);
-  const forward = forwardKernel(shape, dtype, forwardLayout, slices);
+  const walkOptions = { dtype, chunk, multiprocessors };
+  const override = options.override;
+  const forward = planWalk(shape, { ...walkOptions, direction: 'forward', ...(pass === 'forward' && { override }) });
   const stateBytes = boundaries * shape.dState * width * 4;
-  const words = (layout: Layout): string =>
+  const takeSegments = (...walks: Walk[]): void => {
+    const segments = Math.max(...walks.map((walk) => walk.segments));
+    if (segments < 2) return;
+    const bytes = shape.batch * segments * shape.channels * shape.dState * 4;
+    take('starts', bytes);
+    take('decays', bytes);
+  };
+  const words =
     `${layout.lanes} lanes a channel with ${layout.statesPerLane} states each` +
     (layout.masked ? `, masked (dState ${shape.dState}, any alignment)` : '');
   if (pass === 'forward') {
-    const how =
-      slices === 0
-        ? `a warp walks over all ${shape.length} steps of ${forwardLayout.channels} channels`
-        : `${slices} warps share ${forwardLayout.channels} channels and take tiles of ${forwardLayout.steps} steps in turn`;
-    const explanation = `${forward.name}: ${forward.grid[0]} blocks of ${forward.threads} threads; ${words(forwardLayout)}; ${how}`;
-    return checkGrids({ ...common, ...nothing, checkpointBytes: checkpoints ? stateBytes : 0, kernels: [forward], explanation });
+    takeSegments(forward);
+    const { kernels, words: explanation } = forward;
+    const sizes = { scratchBytes, scratch, checkpointBytes: checkpoints ? stateBytes : 0 };
+    return checkGrids({ ...common, ...nothing, ...sizes, kernels, explanation });
   }
 
-  const layout = backwardLayout;
+  const adjoint = planWalk(shape, { ...walkOptions, direction: 'adjoint', override });
   const tiles = tilesPerGroup(shape, layout);
-  const adjointSlices = options.slices ?? chooseSlices(shape, { ...layout, whole: false }, multiprocessors);
-  const adjoint: PlannedKernel = {
-    module: layout.module,
-    name: `adjoint_${suffix(dtype, layout)}`,
-    grid: [shape.batch * shape.groups * tiles, 1, 1],
-    threads: 32 * adjointSlices,
-    sharedBytes: sharedBytes(layout, 'split', adjointSlices),
-  };
   // Parts: enough blocks for every multiprocessor to have several, each with at least four tiles of channels.
   const whole = shape.batch * chunks * shape.groups;
   const wanted = Math.min(Math.ceil((9 * multiprocessors) / whole), Math.ceil(tiles / 4));
@@ -190,12 +250,7 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
     { gradient: 'D', from: 'partsD', rows, columns: shape.channels, bf16: false },
     { gradient: 'deltaBias', from: 'partsBias', rows, columns: shape.channels, bf16: false },
   ];
-  const scratch = new Map<ScratchArray, number>();
-  let scratchBytes = 0;
-  const take = (name: ScratchArray, bytes: number): void => {
-    scratch.set(name, scratchBytes);
-    scratchBytes += Math.ceil(bytes / 256) * 256;
-  };
+  takeSegments(adjoint, ...(checkpoints ? [] : [forward]));
   if (!checkpoints) take('checkpoints', stateBytes);
   take('adjoints', stateBytes);
   take('partsD', boundaries * 4);
@@ -207,11 +262,10 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
     sums.push({ gradient, from, rows: variable ? parts : rows, columns: variable ? size : columns, bf16: variable && dtype === 'bf16' });
   }
   if (rowsPerSplit > 0) take('sums', splits * (3 * columns + 2 * shape.channels) * 4);
-  const kernels = [...(checkpoints ? [] : [forward]), adjoint, main];
+  const kernels = [...(checkpoints ? [] : forward.kernels), ...adjoint.kernels, main];
   const explanation =
-    `${checkpoints ? 'checkpoints from forward' : `checkpoints by ${forward.name}`}; ${adjoint.name}: ${adjointSlices} warps share ` +
-    `${layout.channels} channels; ${main.name}: ${whole} blocks for chunks of ${chunk} steps` +
-    `${parts > 1 ? `, times ${parts} parts of the channels` : ''}; ${words(layout)}; ` +
+    `checkpoints ${checkpoints ? 'from forward' : `by ${forward.words}`}; ${adjoint.words}; ${main.name}: ${whole} blocks for chunks of ` +
+    `${chunk} steps${parts > 1 ? `, times ${parts} parts of the channels` : ''}, ${words}; ` +
     `sums over ${rows} chunks in ${rowsPerSplit > 0 ? 'two stages' : 'one stage'}`;
   const sizes = { checkpointBytes: checkpoints ? stateBytes : 0, scratchBytes, scratch };
   return checkGrids({ ...common, ...sizes, parts, tilesPerPart, kernels, sums, rowsPerSplit, explanation });

@@ -108,7 +108,8 @@ export class PreparedScan {
     this.launches = plan.kernels.map((kernel) => {
       const launch = prepare(kernel, scanArgumentFields.length * 8);
       const { batch, length, channels, dState, groups } = shape;
-      writeScanArguments(launch.block, { batch, length, channels, dState, groups, flags, chunkLog2: Math.log2(chunk), chunks, parts, tilesPerPart });
+      const sizes = { batch, length, channels, dState, groups, flags, chunkLog2: Math.log2(chunk), chunks, parts, tilesPerPart };
+      writeScanArguments(launch.block, { segments: 1, ...sizes, ...kernel.values });
       return launch;
     });
     if (plan.sums.length === 0) return;
@@ -133,6 +134,7 @@ export class PreparedScan {
     };
     for (const { kernel, run, args, block } of this.launches) {
       for (let i = 0; i < pointerFields.length; i++) block[i] = at(pointerFields[i] as keyof ScanPointers);
+      writeScanArguments(block, { starts: scratch('starts'), decays: scratch('decays') });
       if (plan.pass === 'forward' && plan.checkpointBytes === 0) writeScanArguments(block, { checkpoints: 0 });
       if (plan.pass === 'backward') {
         const own = plan.scratch.has('checkpoints');

@@ -149,12 +149,6 @@ function build(
     codes = kernelsOf({ ...variant, packed: new Set(packed) });
   }
   const crowded = tooMany();
-    if (crowded === undefined) break;
-    if (!crowded.buffers.some((buffer) => buffer.name === name)) continue;
-    packed.push(name);
-    codes = kernelsOf({ ...variant, packed: new Set(packed) });
-  }
-  const crowded = tooMany();
   if (crowded !== undefined) {
     const text = `${crowded.label} binds ${crowded.buffers.length} storage buffers, this device ${most} at most`;
     throw new ScanGpuError('limit', 'maxStorageBuffersPerShaderStage', text);

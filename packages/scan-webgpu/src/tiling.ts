@@ -26,12 +26,11 @@ export function chooseTiling(shape: ScanShape, options: ScanPlanOptions, { limit
   const lanes = powerOfTwo(Math.ceil(dState / (4 * vectors)));
   const bytesPerState = stateBytes({ complex, vectors });
   const largest = Math.min(
-    wanted.channelBlock ?? Math.max(1, (backward ? 64 : 128) / lanes),
+    wanted.channelBlock ?? Math.min(Math.max(1, (backward ? 64 : 128) / lanes), powerOfTwo(shape.channels / shape.groups)),
     Math.floor(invocations / lanes),
-    powerOfTwo(shape.channels / shape.groups),
   );
   let channelBlock = 2 ** Math.floor(Math.log2(Math.max(1, largest)));
-  let tile = Math.min(wanted.tile ?? (backward ? 8 : Math.min(16, 4 * lanes)), steps);
+  let tile = wanted.tile ?? Math.min(backward ? 8 : Math.min(16, 4 * lanes), steps);
   let reduceSteps = backward ? Math.min(wanted.reduceSteps ?? 4, tile) : 1;
   const bytes = (): number => {
     const sizes = { lanes, channelBlock, tile, reduceSteps };

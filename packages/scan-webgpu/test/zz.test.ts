@@ -5,7 +5,7 @@ it('x', async () => {
   const d = await openDevice();
   const base = { batch: 2, length: 37, channels: 8, groups: 1, variableB: true, variableC: true } as const;
   for (const complex of [false, true]) for (const dState of [4, 16]) for (const operation of ['forward', 'backward'] as const) {
-    const o = { operation, lastState: true, D: true, z: true, deltaBias: true, deltaSoftplus: true, resets: true, initialState: true, tiling: { channelBlock: 8, tile: 4, reduceSteps: 2 } };
+    const o = { operation, lastState: true, D: true, z: true, deltaBias: true, deltaSoftplus: true, resets: true, initialState: true, tiling: { channelBlock: 8, tile: 2, reduceSteps: 2 } };
     const plan = planScan(d, { ...base, complex, dState }, o);
     for (const k of plan.kernels) {
       const t1 = performance.now();

@@ -141,6 +141,26 @@ describe('golden', () => {
     expect(code).toBe(0);
   });
 
+  test('of outputs that are objects and lists of them, what no check reads is listed by its place', async () => {
+    const { inputs, outputs } = gate([1], [1]);
+    const more = { zoh: { K: [1], y: 2 }, rows: [{ a: 1 }, { a: 2, b: [[3]] }] };
+    const nested = { theorem1_gate: { inputs, outputs: { ...outputs, ...more } } };
+    await writeJson('golden/golden.json', { cases: nested });
+    const { code, text } = await run();
+    const places = ['zoh.K', 'zoh.y', 'rows[].a', 'rows[].b'].map((place) => `theorem1_gate: ${place}`);
+    expect(text).toContain(`golden: ${places.join(', ')}\n`);
+    expect(code).toBe(0);
+  });
+
+  test('where sizes differ by powers of ten, the small ones count as much', async () => {
+    const bias = [1e-6, 0.5].map((dt) => dt + Math.log(-Math.expm1(-dt)));
+    const inputs = { dt_min: 1e-6, dt_max: 0.5, U: [0, 1] };
+    await writeJson('golden/golden.json', { cases: { dt_init: { inputs, outputs: { dt: [1.1e-6, 0.5], bias } } } });
+    const { code, text } = await run();
+    expect(text).toMatch(/dt_init +dt \(float64\) +9\.1e-2 .*MISS/);
+    expect(code).toBe(1);
+  });
+
   test.each([
     ['a wrong number', { theorem1_gate: { ...gate([1, 2], [3, 4]), outputs: gate([1, 2], [3, 5]).outputs } }, 'MISS'],
     ['a case of no known name', { theorem2: gate([1], [1]) }, 'no checker knows a golden case of this name'],

@@ -3,7 +3,7 @@ import { type ScanShape, scanSize } from '@mamba-ts/scan';
 import { uniformSource } from '@mamba-ts/scan/conformance';
 import type { CudaContext, CudaStream } from '../driver/index';
 import type { ScanDtype } from '../layout';
-import { type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
+import { type PlanOverride, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
 import { CudaScan, type ScanPointers, scanBytes } from '../scan';
 import { toBf16 } from './device-scan';
 
@@ -171,7 +171,7 @@ export async function benchScan(context: CudaContext, kernels: CudaScan, entry: 
   const [forward, saving, backward] = [await kernels.prepare(forwardPlan), await kernels.prepare(savingPlan), await kernels.prepare(backwardPlan)];
   const arrays = new BenchArrays(context, backwardPlan);
   const stream = context.createStream();
-  const scratch = context.allocate(backwardPlan.scratchBytes);
+  const scratch = context.allocate(Math.max(backwardPlan.scratchBytes, savingPlan.scratchBytes));
   const checkpoints = context.allocate(backwardPlan.checkpointBytes);
   const pointers = arrays.all({ scratch, checkpoints });
   const results = {
@@ -228,17 +228,24 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
     print(`${name} ${label} ${median.toFixed(4)}`);
     for (const pointer of Object.values(extra)) context.free(pointer);
   };
-  for (const layout of ['n16k4', 'n16k8']) {
-    for (const slices of [...(layout === 'n16k4' ? [0] : []), 1, 2, 4, 8, 16]) {
-      await run(`forward ${layout} ${slices}`, { ...base, pass: 'forward', layout, slices }, () => true, false);
+  const adjoint = (kernel: string): boolean => kernel.includes('adjoint');
+  const walk = async (label: string, override: PlanOverride): Promise<void> => {
+    await run(`forward ${label}`, { ...base, pass: 'forward', override }, () => true, false);
+    await run(`adjoint ${label}`, { ...base, pass: 'backward', override }, adjoint, false);
+  };
+  const warps = (entry.batch * entry.channels) / 16;
+  for (const name of ['n16k4', 'n16k4r2', ...(entry.dtype === 'bf16' ? ['n16k2r2'] : [])]) {
+    for (const target of [0, 2, 4, 6, 8, 12, 16]) {
+      const segments = Math.max(1, Math.round((target * context.multiprocessors) / warps));
+      if (target === 0 || (segments > 1 && segments * 64 <= entry.length)) await walk(`${name} segments ${segments}`, { walk: name, segments });
     }
-    for (const slices of [1, 2, 4, 8, 16]) {
-      await run(`adjoint ${layout} ${slices}`, { ...base, pass: 'backward', layout, slices }, (kernel) => kernel.startsWith('adjoint'), false);
-    }
-    await run(`main ${layout}`, { ...base, pass: 'backward', layout }, (kernel) => kernel.startsWith('backward'), false);
-    await run(`sums ${layout}`, { ...base, pass: 'backward', layout }, () => false, true);
   }
-  for (const layout of ['n16k4r', 'n16k8r']) if (entry.dtype === 'bf16') await run(`main ${layout}`, { ...base, pass: 'backward', layout }, (kernel) => kernel.startsWith('backward'), false); // TEMP
+  for (const name of ['n16k4', 'n16k8']) for (const slices of [2, 4, 8]) await walk(`${name} slices ${slices}`, { walk: name, slices });
+  for (const name of ['n16k4', 'n16k8', ...(entry.dtype === 'bf16' ? ['n16k2'] : [])]) {
+    const options = { ...base, pass: 'backward', override: { backward: name } } as const;
+    await run(`main ${name}`, options, (kernel) => kernel.startsWith('backward'), false);
+    await run(`sums ${name}`, options, () => false, true);
+  }
   arrays.free();
   stream.destroy();
 }

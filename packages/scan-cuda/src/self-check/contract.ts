@@ -3,6 +3,7 @@ import { type ScanArgument, type ScanInputs, type ScanShape, selectiveScanBackwa
 import { type ScanCase, expectClose, expectSameBits, scanCaseData, scanCases, testScan } from '@mamba-ts/scan/conformance';
 import type { CudaContext } from '../driver/index';
 import { layoutsOf } from '../layout';
+import type { PlanOverride } from '../plan';
 import { CudaScan } from '../scan';
 import { DeviceScan, fromBf16, toBf16 } from './device-scan';
 
@@ -105,16 +106,11 @@ export function contractChecks(context: CudaContext): Check[] {
   for (const dtype of ['float32', 'bf16'] as const) {
     describe(`every kernel, ${dtype}`, () => {
       for (const scanCase of kernelCases) {
-        for (const layout of layoutsOf(scanCase.shape)) {
-          for (const slices of [...(layout.whole ? [0] : []), 1, 2, 4, 8, 16]) {
-            it(`${layout.name}, ${slices} slices, ${scanCase.name}`, async () => {
-              const settings = { dtype, layout: layout.name, slices, checkpoints: false };
-              const scan = new DeviceScan(context, settings, kernels);
-              // slices 0 has no adjoint kernel: only forward is overridden there
-              const both = slices === 0 ? new ForwardOnly(context, settings, kernels) : scan;
-              await compare(both, scanCase, dtype === 'bf16' ? rounded : exact, dtype === 'bf16');
-            });
-          }
+        for (const [label, override] of waysOf(scanCase.shape)) {
+          it(`${label}, ${scanCase.name}`, async () => {
+            const scan = new DeviceScan(context, { dtype, override }, kernels);
+            await compare(scan, scanCase, dtype === 'bf16' ? rounded : exact, dtype === 'bf16');
+          });
         }
       }
     });
@@ -122,14 +118,12 @@ export function contractChecks(context: CudaContext): Check[] {
   return checks;
 }
 
-/** Overrides forward's plan only. */
-class ForwardOnly extends DeviceScan {
-  private readonly plain: DeviceScan;
-  constructor(context: CudaContext, settings: ConstructorParameters<typeof DeviceScan>[1], kernels: CudaScan) {
-    super(context, settings, kernels);
-    this.plain = new DeviceScan(context, { dtype: settings?.dtype, checkpoints: true }, kernels);
-  }
-  override backward(...args: Parameters<DeviceScan['backward']>): ReturnType<DeviceScan['backward']> {
-    return this.plain.backward(...args);
-  }
+/** All the ways in which a scan can be run, whatever the plan would choose. */
+function waysOf(shape: ScanShape): [string, PlanOverride][] {
+  const splits = layoutsOf(shape, 'split and backward').map((layout) => layout.name);
+  const wholes = layoutsOf(shape, 'whole').map((layout) => layout.name);
+  return [
+    ...splits.flatMap((walk) => [1, 2, 4, 8, 16].map((slices): [string, PlanOverride] => [`${walk}, ${slices} slices`, { walk, slices, backward: walk }])),
+    ...wholes.flatMap((walk) => [1, 2, 3, 5].map((segments): [string, PlanOverride] => [`${walk}, ${segments} segments`, { walk, segments }])),
+  ];
 }

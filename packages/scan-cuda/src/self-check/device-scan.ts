@@ -13,7 +13,7 @@ import {
 import type { ScanImplementation } from '@mamba-ts/scan/conformance';
 import type { CudaContext } from '../driver/index';
 import type { ScanDtype } from '../layout';
-import { type ScanPass, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
+import { type PlanOverride, type ScanPass, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
 import { CudaScan, type ScanPointers, scanBytes } from '../scan';
 
 /** float32 to bf16, to nearest, ties to even. */
@@ -45,9 +45,7 @@ export interface DeviceScanOptions {
   readonly dtype?: ScanDtype;
   /** Backward takes forward's checkpoints. */
   readonly checkpoints?: boolean;
-  /** Overrides of the plan. */
-  readonly layout?: string;
-  readonly slices?: number;
+  readonly override?: PlanOverride;
 }
 
 export class DeviceScan implements Required<ScanImplementation> {
@@ -113,9 +111,9 @@ export class DeviceScan implements Required<ScanImplementation> {
     more: Partial<ScanPlanOptions>,
     body: (plan: ScanPlan, launch: (pointers: ScanPointers) => Promise<void>, memory: DeviceMemory) => Promise<R>,
   ): Promise<R> {
-    const { dtype, layout, slices } = this.settings;
+    const { dtype, override } = this.settings;
     const { multiprocessors } = this.context;
-    const plan = planScan(shape, { pass, dtype, deltaSoftplus, layout, slices, multiprocessors, ...more });
+    const plan = planScan(shape, { pass, dtype, deltaSoftplus, override, multiprocessors, ...more });
     const memory = new DeviceMemory(this.context);
     try {
       const prepared = await this.kernels.prepare(plan);

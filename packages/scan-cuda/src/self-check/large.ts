@@ -16,7 +16,7 @@ async function compareTail(context: CudaContext, shape: ScanShape): Promise<void
   const forwardPlan = planScan(shape, { ...options, pass: 'forward', checkpoints: true });
   const backwardPlan = planScan(shape, { ...options, pass: 'backward', checkpoints: true });
   const arrays = new BenchArrays(context, backwardPlan);
-  const scratch = context.allocate(backwardPlan.scratchBytes);
+  const scratch = context.allocate(Math.max(backwardPlan.scratchBytes, forwardPlan.scratchBytes) + 2 ** 26);
   const checkpoints = context.allocate(backwardPlan.checkpointBytes);
   (await kernels.prepare(forwardPlan)).launch(arrays.all({ scratch, checkpoints }));
   (await kernels.prepare(backwardPlan)).launch(arrays.all({ scratch, checkpoints }));
@@ -30,7 +30,7 @@ async function compareTail(context: CudaContext, shape: ScanShape): Promise<void
   const offset = BigInt(head.length * shape.channels * 2);
   context.download(wholeY, arrays.pointers.y + offset);
   context.download(wholeGradient, arrays.pointers.gradU + offset);
-  (await kernels.prepare(planScan(head, { ...options, pass: 'forward' }))).launch(arrays.all({ lastState: state }));
+  (await kernels.prepare(planScan(head, { ...options, pass: 'forward' }))).launch(arrays.all({ lastState: state, scratch }));
   context.synchronize();
 
   const short = { ...shape, length: tail };

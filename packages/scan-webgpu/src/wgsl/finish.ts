@@ -44,10 +44,10 @@ export function partialSumKernel(variant: Variant): Pick<ScanKernel, 'label' | '
     body: `${mainHead(elementwiseSize)}
   ${elementCode('params.sumGroups * params.sumWidth')}
   let column = element % params.sumWidth;
-  let from = (element / params.sumWidth) * params.sumRows;
-  let to = min(from + params.sumRows, params.batch * params.chunks);
+  let firstRow = (element / params.sumWidth) * params.sumRows;
+  let endRow = min(firstRow + params.sumRows, params.batch * params.chunks);
   var sum = 0.0;
-  for (var row = from; row < to; row++) { sum += load_scratch(params.records + row * params.recordStride + column); }
+  for (var row = firstRow; row < endRow; row++) { sum += load_scratch(params.records + row * params.recordStride + column); }
   store_scratch(params.sums + element, sum);
 }
 `,

@@ -16,7 +16,8 @@ async function openGpu(): Promise<GPU | undefined> {
   node.env.XDG_RUNTIME_DIR ??= node.getBuiltinModule('node:os').tmpdir();
   const name = 'webgpu';
   const { create } = (await import(/* @vite-ignore */ name)) as { create(options: string[]): GPU };
-  held ??= create([]);
+  // timestamps in full resolution, for measurements
+  held ??= create(['disable-dawn-features=timestamp_quantization']);
   return held;
 }
 

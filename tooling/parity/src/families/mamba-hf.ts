@@ -88,6 +88,7 @@ function lossOf(model: LanguageModel, ids: Tensor): Tensor {
 function checkForward(fixture: FixtureCase, model: LanguageModel, on: ParityDevice): Result[] {
   const compare = comparison(fixture, on);
   const names = [...model.parameters().keys()];
+  const hidden = fixture.namesUnder('hidden.').map((index) => `hidden.${index}`);
   const found: Record<string, Float64Array> = evaluate(() => {
     const ids = uploadIntegers(on, fixture.get('input_ids'));
     const loss = lossOf(model, ids);
@@ -95,11 +96,10 @@ function checkForward(fixture: FixtureCase, model: LanguageModel, on: ParityDevi
     return {
       logits: model.forward(ids),
       loss,
-      ...Object.fromEntries(hiddenStates(model, ids).map((state, i) => [`hidden.${i}`, state])),
+      ...Object.fromEntries(hiddenStates(model, ids, hidden.length).map((state, i) => [`hidden.${i}`, state])),
       ...Object.fromEntries(names.map((path, i) => [`grad.${path}`, gradients[i]!])),
     };
   });
-  const hidden = fixture.namesUnder('hidden.').map((index) => `hidden.${index}`);
   const gradients = fixture.namesUnder('grad.').map((key): [string, string] => [key, mambaKeyFromHuggingFace(key)]);
   const forgotten = names.filter((path) => !gradients.some(([, ours]) => ours === path));
   if (forgotten.length > 0) throw new Error(`the fixture has no gradient of ${forgotten.join(', ')}`);
@@ -113,14 +113,15 @@ function checkForward(fixture: FixtureCase, model: LanguageModel, on: ParityDevi
   ];
 }
 
-function hiddenStates({ backbone }: LanguageModel, ids: Tensor): Tensor[] {
-  const states: Tensor[] = [];
-  let x = backbone.embedding.forward(ids);
-  for (const layer of backbone.layers) {
-    x = layer.forward(x, {});
-    states.push(x);
-  }
-  return [...states, backbone.norm_f.forward(x)];
+/**
+ * The last `count` of: the embeddings, each layer's output, and that of the last layer after the final norm. (Of Mamba the
+ * library keeps no embeddings: there are as many hidden states as layers, and one.)
+ */
+function hiddenStates({ backbone }: LanguageModel, ids: Tensor, count: number): Tensor[] {
+  const states = [backbone.embedding.forward(ids)];
+  for (const layer of backbone.layers) states.push(layer.forward(states.at(-1)!, {}));
+  states.push(backbone.norm_f.forward(states.at(-1)!));
+  return states.slice(Math.max(states.length - count, 0));
 }
 
 /** Each sequence continued from its prompt, token by token. */

@@ -15,7 +15,11 @@ function* checkBitsPerByte(golden: GoldenCase, devices: readonly ParityDevice[])
   const nats = golden.input('nll_nats');
   const expected = golden.output('bpb').data;
   const agrees = agreement(golden);
-  yield agrees('of numbers', nats.data.map((loss) => bitsPerByte(loss)), expected);
+  yield agrees(
+    'of numbers',
+    nats.data.map((loss) => bitsPerByte(loss)),
+    expected,
+  );
   yield agrees('of tasks', nats.data.map(bitsPerByteOfTask), expected);
   for (const on of devices) {
     const { bits } = evaluate(() => ({ bits: bitsPerByte(upload(on, nats)) }));

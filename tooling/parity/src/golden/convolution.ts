@@ -19,7 +19,13 @@ function* checkLong(golden: GoldenCase, devices: readonly ParityDevice[]): Itera
       const u = upload(on, golden.input('u')).reshape(1, -1, 1);
       const k = upload(on, golden.input('k')).reshape(-1, 1);
       const y = longConv(u, k);
-      const [du, dk] = grad(y.reshape(-1).mul(upload(on, golden.input('g'))).sum(), [u, k]) as [Tensor, Tensor];
+      const [du, dk] = grad(
+        y
+          .reshape(-1)
+          .mul(upload(on, golden.input('g')))
+          .sum(),
+        [u, k],
+      ) as [Tensor, Tensor];
       // Periods of u that reach back as far as the kernel: the last one is the convolution on a circle.
       const periods = Array.from({ length: Math.ceil((taps - 1) / length) + 1 }, () => u);
       const circular = longConv(concat(periods, 1), k).slice(1, (periods.length - 1) * length);

@@ -187,6 +187,8 @@ export function agreement(golden: GoldenCase, on?: ParityDevice): Agreement {
 /** A number or a flag that must be equal. */
 export function exactly(golden: GoldenCase, quantity: string, actual: unknown, expected: unknown): Result {
   const difference =
-    typeof actual === 'number' && typeof expected === 'number' ? Math.abs(actual - expected) : Number(actual !== expected);
+    typeof actual === 'number' && typeof expected === 'number'
+      ? Math.abs(actual - expected)
+      : Number(actual !== expected);
   return compared(golden.name, quantity, Number.isNaN(difference) ? Infinity : difference, 0);
 }

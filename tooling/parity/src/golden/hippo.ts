@@ -6,7 +6,12 @@ import { agreement, exactly, type GoldenCase } from './golden-case';
 
 /** All of ω from its positive half: the frequencies come in pairs ±ω. */
 function withNegatives(positive: Float64Array): Float64Array {
-  return Float64Array.from([...positive].toReversed().map((omega) => -omega).concat(...positive));
+  return Float64Array.from(
+    [...positive]
+      .toReversed()
+      .map((omega) => -omega)
+      .concat(...positive),
+  );
 }
 
 /** What both of a pair share, for all of them in ascending order of frequency. */

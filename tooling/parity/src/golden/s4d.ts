@@ -38,7 +38,10 @@ function layerOf(
     kernel.A_imag!.write(im);
   }
   // The layer's poles are Re λ − i A_imag, and the coefficients of conjugate poles are conjugate too.
-  for (const [variable, values] of [[kernel.B, B], [kernel.C, C]] as const) {
+  for (const [variable, values] of [
+    [kernel.B, B],
+    [kernel.C, C],
+  ] as const) {
     if (init === 'real') variable.write(values.data);
     else variable.write(pairs(...parts(values, variable.size / 2), -1));
   }
@@ -170,7 +173,14 @@ export function* checkKernelGradients(golden: GoldenCase, devices: readonly Pari
   const modes = logRe.data.length;
   const channel: Channel = {
     dt: Math.exp(logDt.data[0]!),
-    A: { data: pairs(logRe.data.map((value) => -Math.exp(value)), im.data, 1), shape: [modes, 2] },
+    A: {
+      data: pairs(
+        logRe.data.map((value) => -Math.exp(value)),
+        im.data,
+        1,
+      ),
+      shape: [modes, 2],
+    },
     B: ones(modes),
     C: { data: pairs(cRe.data, cIm.data, 1), shape: [modes, 2] },
     D: 0,

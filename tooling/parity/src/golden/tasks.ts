@@ -26,7 +26,10 @@ function* checkCopying(golden: GoldenCase): Iterable<Result> {
   const { data: positions } = golden.input('positions_sorted');
   writeSelectiveCopying(tokens, positions, golden.inputNumber('vocab'), inputs, targets);
   yield same('input', inputs);
-  yield same('target', targets.filter((target) => target !== ignoreIndex));
+  yield same(
+    'target',
+    targets.filter((target) => target !== ignoreIndex),
+  );
   yield same('loss_mask', maskOf(targets));
 }
 

@@ -18,7 +18,9 @@ export function* checkHold(golden: GoldenCase, devices: readonly ParityDevice[])
     const found = evaluate(() => {
       /** [rows][length] → (length, rows) */
       const sequence = (name: string): Tensor => upload(on, golden.input(name)).transpose(0, 1);
-      const dt = sequence('delta_raw').add(upload(on, golden.input('delta_bias'))).softplus();
+      const dt = sequence('delta_raw')
+        .add(upload(on, golden.input('delta_bias')))
+        .softplus();
       const A = upload(on, golden.input('A'));
       const poles = A.unsqueeze(0).expand(length, channels, dState);
       const hold = discretize(new Complex(poles, poles.mul(0)), dt.unsqueeze(2), 'zoh').inputScale.re;

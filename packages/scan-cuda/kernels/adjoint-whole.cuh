@@ -1,0 +1,134 @@
+// First half of backward where channels are many, the mirror image of forward.cuh: a warp walks over a segment from its
+// end, with R channels a lane, and leaves what comes back into each chunk; `ends` takes segments from zero.
+#pragma once
+#include "layout.cuh"
+
+template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const ScanArguments &p) {
+  static_assert(!F::M && !F::complex);
+  constexpr int T = F::T, S = F::S, V = F::V, R = F::R, lanes = 32 / F::K;
+  extern __shared__ float4 shared[];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  const int c = lane / F::K, k = lane % F::K, dState = F::K * S;
+  const int length = static_cast<int>(p.length), tiles = tilesPerGroup<F>(p), segments = static_cast<int>(p.segments) - ends;
+  const int chunkLog2 = static_cast<int>(p.chunkLog2), chunkMask = (1 << chunkLog2) - 1;
+  const long long index = static_cast<long long>(blockIdx.x) * warps + warp, ofSegment = p.groups * tiles;
+  if (index >= p.batch * segments * ofSegment) return;
+  const int segment = static_cast<int>(index / ofSegment % segments) + ends, lastSegment = static_cast<int>(p.segments) - 1;
+  const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
+  const WarpMemory<F> memory(reinterpret_cast<float *>(shared) + warp * F::warpFloats);
+  const bool softplus = p.flags & flagSoftplus;
+  const int channel = tile.first + c;
+  const int begin = segment * static_cast<int>(p.segmentSteps), end = min(length, begin + static_cast<int>(p.segmentSteps));
+  const auto segmentRow = [&](int r, int at) { return (tile.b * p.segments + at) * p.channels + channel + r * lanes; };
+
+  float A[R][S], carry[R][S], sum[R], keepAll = 1.f;
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    sum[r] = 0.f;
+    loadValues<F>(A[r], p.A, channel + r * lanes, k, dState, true);
+#pragma unroll
+    for (int s = 0; s < S; s++) {
+      A[r][s] = scaledA(A[r][s]);
+      carry[r][s] = 0.f;
+    }
+    if (segment < lastSegment) {
+      if (!ends) loadValues<F>(carry[r], p.starts, segmentRow(r, segment), k, dState, true);
+    } else if (p.gradLastState != nullptr) {
+      loadValues<F>(carry[r], p.gradLastState, tile.b * p.channels + channel + r * lanes, k, dState, true);
+    }
+  }
+  float bias[V] = {};
+#pragma unroll
+  for (int v = 0; v < V; v++) {
+    const Item<F> item(0, lane);
+    if (p.deltaBias != nullptr) bias[v] = p.deltaBias[tile.first + item.c + v];
+  }
+
+  int t0 = begin + (end - begin - 1) / T * T;
+  Raw<F> delta, z, gradY;
+  long long offset = itemOffset<F>(p, tile, t0, lane);
+  const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
+  Coefficients<F> bc(p, tile, t0, lane);
+  const auto fetch = [&](int at) {
+    delta.load(p, tile, p.delta, offset, at, lane);
+    z.load(p, tile, p.z, offset, at, lane);
+    gradY.load(p, tile, p.gradY, offset, at, lane);
+    bc.load(at, length, lane);
+  };
+  fetch(t0);
+
+  bool behind = true; // the first tile is followed by what comes from behind the segment
+  for (; t0 >= begin; t0 -= T) {
+#pragma unroll
+    for (int j = 0; j < F::I; j++) {
+      const Item<F> item(j, lane);
+      const bool inside = t0 + item.t < end;
+      float g[V];
+#pragma unroll
+      for (int v = 0; v < V; v++) g[v] = gradY.x[j].get(v);
+      if (p.z != nullptr) {
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+          const float gate = z.x[j].get(v);
+          g[v] *= gate * sigmoid(gate);
+        }
+      }
+#pragma unroll
+      for (int v = 0; v < V; v++) {
+        const float dt = inside ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, g[v]);
+      }
+    }
+    bc.store(p, tile, memory, t0, lane);
+    loadKeep<F>(p, tile, memory.keep, t0, lane);
+    if (t0 > begin) {
+      offset -= stride;
+      bc.advance(-coefficientStride);
+      fetch(t0 - T);
+    }
+    __syncwarp();
+
+    if (!ends && (behind || ((t0 + T) & chunkMask) == 0)) {
+      const long long chunk = (t0 + T - 1) >> chunkLog2;
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        storeValues<F>(p.adjoints, carry[r], (tile.b * p.chunks + chunk) * p.channels + channel + r * lanes, k, dState, true);
+      }
+    }
+    behind = false;
+    const float *const x = memory.x + c * F::rowX;
+    specialize(p.resets != nullptr, [&](auto resets) {
+      float4 pair[R];
+#pragma unroll
+      for (int t = T - 1; t >= 0; t--) {
+        float C[S];
+        coefficients<F>(C, memory.c, true, t, c, k);
+        if constexpr (ends && resets.value) keepAll *= memory.keep[t];
+#pragma unroll
+        for (int r = 0; r < R; r++) {
+          if (t % 2 == 1) pair[r] = *reinterpret_cast<const float4 *>(x + r * lanes * F::rowX + 2 * t - 2);
+          const float dt = t % 2 ? pair[r].z : pair[r].x, g = t % 2 ? pair[r].w : pair[r].y;
+          if (ends) sum[r] += dt;
+#pragma unroll
+          for (int s = 0; s < S; s++) {
+            float a = decay(dt, A[r][s]);
+            if constexpr (resets.value) a *= memory.keep[t];
+            carry[r][s] = a * fmaf(g, C[s], carry[r][s]);
+          }
+        }
+      }
+    });
+    __syncwarp();
+  }
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    if (ends) {
+      storeValues<F>(p.starts, carry[r], segmentRow(r, segment - 1), k, dState, true);
+#pragma unroll
+      for (int s = 0; s < S; s++) carry[r][s] = keepAll * decay(sum[r], A[r][s]);
+      storeValues<F>(p.decays, carry[r], segmentRow(r, segment - 1), k, dState, true);
+    } else if (p.gradInitialState != nullptr && segment == 0) {
+      storeValues<F>(p.gradInitialState, carry[r], tile.b * p.channels + channel + r * lanes, k, dState, true);
+    }
+  }
+}
