@@ -157,7 +157,8 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       const Item<F> item(j, lane);
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
+        const float dt = t0 + item.t < length ? step.dt : 0.f;
         float g = F::twice * gradY.x[j].get(v);
         if (p.z != nullptr) {
           const float gate = z.x[j].get(v);

@@ -61,7 +61,8 @@ template <class F> __device__ __forceinline__ void forwardSplit(const ScanArgume
       const Item<F> item(j, lane);
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = t0 + item.t < length ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
+        const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
+        const float dt = t0 + item.t < length ? step.dt : 0.f;
         if (item.active) {
           *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * uNow.x[j].get(v));
         }

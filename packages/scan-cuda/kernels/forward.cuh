@@ -2,6 +2,7 @@
 // walks over time; a lane has R channels, so that B and C, which come from shared memory, serve R states each. Long
 // sequences with few channels are cut into segments, each walked over by another warp: `ends` first takes every segment
 // from zero to (state after it, decay of all of it), combineSegments turns these into the states before each segment.
+// The loop is a pipeline: while the states of one tile advance, dt of the next and the gate of the one before are computed.
 #pragma once
 #include "layout.cuh"
 
@@ -17,7 +18,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
   if (index >= p.batch * segments * ofSegment) return;
   const int segment = static_cast<int>(index / ofSegment % segments);
   const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
-  const WarpMemory<F> memory(reinterpret_cast<float *>(shared) + warp * F::warpFloats);
+  float *const memory = reinterpret_cast<float *>(shared) + warp * F::doubleFloats;
   const bool softplus = p.flags & flagSoftplus;
   const int channel = tile.first + c;
   int t0 = segment * static_cast<int>(p.segmentSteps);
@@ -57,44 +58,71 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
     delta.load(p, tile, p.delta, offset, at, lane);
     if (!ends) z.load(p, tile, p.z, offset, at, lane);
     bc.load(at, length, lane);
+    offset += stride;
+    bc.advance(coefficientStride);
   };
-  fetch(t0);
-
-  for (; t0 < end; t0 += T) {
-    const Raw<F> uNow = u, zNow = z;
+  const auto prepare = [&](const TileBuffer<F> &to, int at) {
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
-      const bool inside = t0 + item.t < end;
+      const bool inside = at + item.t < end;
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = inside ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
-        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * uNow.x[j].get(v));
+        const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
+        const float dt = inside ? step.dt : 0.f;
+        *reinterpret_cast<float2 *>(to.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * u.x[j].get(v));
       }
     }
-    bc.store(p, tile, memory, t0, lane);
-    loadKeep<F>(p, tile, memory.keep, t0, lane);
-    offset += stride;
-    bc.advance(coefficientStride);
+    bc.store(p, tile, to, at, lane);
+    loadKeep<F>(p, tile, to.keep, at, lane);
+  };
+  Raw<F> uBefore, zBefore, uNow, zNow;
+  long long yOffset = offset - stride;
+  const auto finish = [&](const TileBuffer<F> &from, int at) {
+    if (p.y == nullptr) return;
+#pragma unroll
+    for (int j = 0; j < F::I; j++) {
+      const Item<F> item(j, lane);
+      float out[V];
+#pragma unroll
+      for (int v = 0; v < V; v++) {
+        const float gate = zBefore.x[j].get(v), silu = gate * sigmoid(gate);
+        out[v] = fmaf(skip[v], uBefore.x[j].get(v), from.g[(item.c + v) * F::rowG + item.t]);
+        out[v] *= p.z != nullptr ? silu : 1.f;
+      }
+      storeItem<F>(p, tile, p.y, j, yOffset, at, lane, out);
+    }
+  };
+
+  specialize(p.resets != nullptr, [&](auto resets) {
+    const int begin = t0;
+    fetch(t0);
+    prepare(TileBuffer<F>(memory), t0);
+    uNow = u;
+    zNow = z;
     fetch(t0 + T);
     __syncwarp();
-
-    const float *const x = memory.x + c * F::rowX;
-    if (!ends && p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
+    for (int parity = 0; t0 < end; t0 += T, parity ^= 1) {
+      const TileBuffer<F> now(memory + parity * F::bufferFloats), other(memory + (parity ^ 1) * F::bufferFloats);
+      if (!ends && t0 > begin) finish(other, t0 - T);
+      yOffset += stride;
+      uBefore = uNow;
+      zBefore = zNow;
+      if (!ends && p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
 #pragma unroll
-      for (int r = 0; r < R; r++) {
-        storeValues<F>(p.checkpoints, h[r], (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel + r * lanes, k, dState, true);
+        for (int r = 0; r < R; r++) {
+          storeValues<F>(p.checkpoints, h[r], (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel + r * lanes, k, dState, true);
+        }
       }
-    }
-    float y[R][T];
-    specialize(p.resets != nullptr, [&](auto resets) {
+      const float *const x = now.x + c * F::rowX;
+      float y[R][T];
       float4 pair[R];
 #pragma unroll
       for (int t = 0; t < T; t++) {
         float B[S], C[S];
-        coefficients<F>(B, memory.b, true, t, c, k);
-        if (!ends) coefficients<F>(C, memory.c, true, t, c, k);
-        if constexpr (ends && resets.value) keepAll *= memory.keep[t];
+        coefficients<F>(B, now.b, true, t, c, k);
+        if (!ends) coefficients<F>(C, now.c, true, t, c, k);
+        if constexpr (ends && resets.value) keepAll *= now.keep[t];
 #pragma unroll
         for (int r = 0; r < R; r++) {
           if (t % 2 == 0) pair[r] = *reinterpret_cast<const float4 *>(x + r * lanes * F::rowX + 2 * t);
@@ -104,35 +132,24 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
 #pragma unroll
           for (int s = 0; s < S; s++) {
             float a = decay(dt, A[r][s]);
-            if constexpr (resets.value) a *= memory.keep[t];
+            if constexpr (resets.value) a *= now.keep[t];
             h[r][s] = fmaf(a, h[r][s], dtu * B[s]);
             if (!ends) y[r][t] = fmaf(C[s], h[r][s], y[r][t]);
           }
         }
       }
-    });
-    if (!ends) {
+      prepare(other, t0 + T);
+      uNow = u;
+      zNow = z;
+      fetch(t0 + 2 * T);
+      if (!ends) {
 #pragma unroll
-      for (int r = 0; r < R; r++) sumOverStates<F>(y[r], memory.g + (c + r * lanes) * F::rowG, k);
-      __syncwarp();
-#pragma unroll
-      for (int j = 0; j < F::I; j++) {
-        const Item<F> item(j, lane);
-        float out[V];
-#pragma unroll
-        for (int v = 0; v < V; v++) out[v] = fmaf(skip[v], uNow.x[j].get(v), memory.g[(item.c + v) * F::rowG + item.t]);
-        if (p.z != nullptr) {
-#pragma unroll
-          for (int v = 0; v < V; v++) {
-            const float gate = zNow.x[j].get(v);
-            out[v] *= gate * sigmoid(gate);
-          }
-        }
-        if (p.y != nullptr) storeItem<F>(p, tile, p.y, j, offset - stride, t0, lane, out);
+        for (int r = 0; r < R; r++) sumOverStates<F>(y[r], now.g + (c + r * lanes) * F::rowG, k);
       }
+      __syncwarp();
     }
-    __syncwarp();
-  }
+    if (!ends) finish(TileBuffer<F>(memory + ((t0 - begin) / T - 1) % 2 * F::bufferFloats), t0 - T);
+  });
 #pragma unroll
   for (int r = 0; r < R; r++) {
     if (ends) {

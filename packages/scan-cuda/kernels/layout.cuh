@@ -21,6 +21,8 @@ template <typename E_, bool complex_, int K_, int S_, bool M_, int R_ = 1> struc
   static constexpr int coefficients = (M ? (T > CH ? T : CH) : K) * rowCoefficient;
   static constexpr int xFloats = CH * rowX, gFloats = CH * rowG;
   static constexpr int warpFloats = xFloats + 2 * coefficients + 4 * gFloats + 32;
+  // of a warp that prepares one tile while it works on another
+  static constexpr int bufferFloats = xFloats + 2 * coefficients + gFloats + 32, doubleFloats = 2 * bufferFloats;
   static constexpr float twice = complex ? 2.f : 1.f;
 };
 
@@ -28,6 +30,13 @@ template <class F> struct WarpMemory {
   float *x, *b, *c, *g, *sums, *keep;
   __device__ __forceinline__ explicit WarpMemory(float *at)
       : x(at), b(at + F::xFloats), c(b + F::coefficients), g(c + F::coefficients), sums(g + F::gFloats), keep(sums + 3 * F::gFloats) {}
+};
+
+// One of the two buffers of such a warp.
+template <class F> struct TileBuffer {
+  float *x, *b, *c, *g, *keep;
+  __device__ __forceinline__ explicit TileBuffer(float *at)
+      : x(at), b(at + F::xFloats), c(b + F::coefficients), g(c + F::coefficients), keep(g + F::gFloats) {}
 };
 
 // Which channels a warp has.
@@ -117,7 +126,8 @@ template <class F> struct Coefficients {
     }
   }
 
-  __device__ __forceinline__ void store(const ScanArguments &p, const Tile &tile, const WarpMemory<F> &memory, int t0, int lane) const {
+  template <class Memory>
+  __device__ __forceinline__ void store(const ScanArguments &p, const Tile &tile, const Memory &memory, int t0, int lane) const {
     if constexpr (!F::M) {
 #pragma unroll
       for (int j = 0; j < loads; j++) {

@@ -123,15 +123,11 @@ struct TimeStep {
 // dt = log(1 + e^x), the identity above 20; for small e^x by its series, since 1 + e^x would lose its digits. Without
 // branches of its own: what surrounds it is to be scheduled across it.
 __device__ __forceinline__ TimeStep timeStep(float x, bool softplus) {
-  TimeStep step = {x, 1.f};
-  if (softplus) {
-    const float e = exp2Fast(x * log2e), plus = 1.f + e;
-    const float series = e * fmaf(-e, fmaf(-e, fmaf(-e, 0.25f, 0.33333333f), 0.5f), 1.f);
-    const float log = log2Fast(plus) * ln2;
-    step.dt = x > 20.f ? x : e < 0.0625f ? series : log;
-    step.slope = x > 20.f ? 1.f : e * reciprocalFast(plus);
-  }
-  return step;
+  const float e = exp2Fast(x * log2e), plus = 1.f + e;
+  const float series = e * fmaf(-e, fmaf(-e, fmaf(-e, 0.25f, 0.33333333f), 0.5f), 1.f);
+  const float log = log2Fast(plus) * ln2;
+  const bool identity = x > 20.f || !softplus;
+  return {identity ? x : e < 0.0625f ? series : log, identity ? 1.f : e * reciprocalFast(plus)};
 }
 
 __device__ __forceinline__ float sigmoid(float x) { return reciprocalFast(1.f + exp2Fast(-x * log2e)); }
