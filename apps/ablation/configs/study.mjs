@@ -14,9 +14,9 @@ export default {
       title: 'Selective copying',
       why: 'Some tokens matter, most are noise, and nobody says where. A layer with fixed dynamics (S4D) treats every token alike; a selective one (S6) can let the noise pass and keep the rest.',
       paperScale: 'context 4,096 · 16 data tokens · vocabulary 16 · width 64 · 2 layers · 400,000 steps of 64 rows',
-      task: { kind: 'selective-copying', contextLength: 64, dataTokens: 6, vocabSize: 16 },
+      task: { kind: 'selective-copying', contextLength: 64, dataTokens: 4, vocabSize: 16 },
       model: { dModel: 64, nLayer: 2, tieEmbeddings: false },
-      training: { steps: 2000, batch: 16, learningRate: 8e-3, warmup: 100, beta2: 0.95 },
+      training: { steps: 1200, batch: 32, learningRate: 2e-3, warmup: 100, weightDecay: 0 },
       solvedAt: 0.95,
       // The same state size for both layers. S4D trains its own parameters at its own learning rate, as its authors do.
       rows: [

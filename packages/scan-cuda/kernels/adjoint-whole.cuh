@@ -15,7 +15,7 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
   if (index >= p.batch * segments * ofSegment) return;
   const int segment = static_cast<int>(index / ofSegment % segments) + ends, lastSegment = static_cast<int>(p.segments) - 1;
   const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
-  const WarpMemory<F> memory(reinterpret_cast<float *>(shared) + warp * F::warpFloats);
+  float *const memory = reinterpret_cast<float *>(shared) + warp * F::doubleFloats;
   const bool softplus = p.flags & flagSoftplus;
   const int channel = tile.first + c;
   const int begin = segment * static_cast<int>(p.segmentSteps), end = min(length, begin + static_cast<int>(p.segmentSteps));
@@ -50,60 +50,54 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
   const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
   Coefficients<F> bc(p, tile, t0, lane);
   const auto fetch = [&](int at) {
+    if (at < begin) return;
     delta.load(p, tile, p.delta, offset, at, lane);
     z.load(p, tile, p.z, offset, at, lane);
     gradY.load(p, tile, p.gradY, offset, at, lane);
     bc.load(at, length, lane);
+    offset -= stride;
+    bc.advance(-coefficientStride);
   };
-  fetch(t0);
-
-  bool behind = true; // the first tile is followed by what comes from behind the segment
-  for (; t0 >= begin; t0 -= T) {
+  const auto prepare = [&](const TileBuffer<F> &to, int at) {
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
-      const bool inside = t0 + item.t < end;
-      float g[V];
-#pragma unroll
-      for (int v = 0; v < V; v++) g[v] = gradY.x[j].get(v);
-      if (p.z != nullptr) {
-#pragma unroll
-        for (int v = 0; v < V; v++) {
-          const float gate = z.x[j].get(v);
-          g[v] *= gate * sigmoid(gate);
-        }
-      }
+      const bool inside = at + item.t < end;
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        const float dt = inside ? timeStep(delta.x[j].get(v) + bias[v], softplus).dt : 0.f;
-        *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, g[v]);
+        const float gate = z.x[j].get(v), silu = gate * sigmoid(gate);
+        const float g = gradY.x[j].get(v) * (p.z != nullptr ? silu : 1.f);
+        const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
+        *reinterpret_cast<float2 *>(to.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(inside ? step.dt : 0.f, g);
       }
     }
-    bc.store(p, tile, memory, t0, lane);
-    loadKeep<F>(p, tile, memory.keep, t0, lane);
-    if (t0 > begin) {
-      offset -= stride;
-      bc.advance(-coefficientStride);
-      fetch(t0 - T);
-    }
-    __syncwarp();
+    bc.store(p, tile, to, at, lane);
+  };
 
-    if (!ends && (behind || ((t0 + T) & chunkMask) == 0)) {
-      const long long chunk = (t0 + T - 1) >> chunkLog2;
+  specialize(p.resets != nullptr, [&](auto resets) {
+    fetch(t0);
+    prepare(TileBuffer<F>(memory), t0);
+    if constexpr (resets.value) loadKeep<F>(p, tile, TileBuffer<F>(memory).keep, t0, lane);
+    fetch(t0 - T);
+    __syncwarp();
+    bool behind = true; // the first tile is followed by what comes from behind the segment
+    for (int parity = 0; t0 >= begin; t0 -= T, parity ^= 1) {
+      const TileBuffer<F> now(memory + parity * F::bufferFloats), other(memory + (parity ^ 1) * F::bufferFloats);
+      if (!ends && (behind || ((t0 + T) & chunkMask) == 0)) {
+        const long long chunk = (t0 + T - 1) >> chunkLog2;
 #pragma unroll
-      for (int r = 0; r < R; r++) {
-        storeValues<F>(p.adjoints, carry[r], (tile.b * p.chunks + chunk) * p.channels + channel + r * lanes, k, dState, true);
+        for (int r = 0; r < R; r++) {
+          storeValues<F>(p.adjoints, carry[r], (tile.b * p.chunks + chunk) * p.channels + channel + r * lanes, k, dState, true);
+        }
       }
-    }
-    behind = false;
-    const float *const x = memory.x + c * F::rowX;
-    specialize(p.resets != nullptr, [&](auto resets) {
+      behind = false;
+      const float *const x = now.x + c * F::rowX;
       float4 pair[R];
 #pragma unroll
       for (int t = T - 1; t >= 0; t--) {
         float C[S];
-        coefficients<F>(C, memory.c, true, t, c, k);
-        if constexpr (ends && resets.value) keepAll *= memory.keep[t];
+        coefficients<F>(C, now.c, true, t, c, k);
+        if constexpr (ends && resets.value) keepAll *= now.keep[t];
 #pragma unroll
         for (int r = 0; r < R; r++) {
           if (t % 2 == 1) pair[r] = *reinterpret_cast<const float4 *>(x + r * lanes * F::rowX + 2 * t - 2);
@@ -112,14 +106,19 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
 #pragma unroll
           for (int s = 0; s < S; s++) {
             float a = decay(dt, A[r][s]);
-            if constexpr (resets.value) a *= memory.keep[t];
+            if constexpr (resets.value) a *= now.keep[t];
             carry[r][s] = a * fmaf(g, C[s], carry[r][s]);
           }
         }
       }
-    });
-    __syncwarp();
-  }
+      prepare(other, t0 - T);
+      if constexpr (resets.value) {
+        if (t0 > begin) loadKeep<F>(p, tile, other.keep, t0 - T, lane);
+      }
+      fetch(t0 - 2 * T);
+      __syncwarp();
+    }
+  });
 #pragma unroll
   for (int r = 0; r < R; r++) {
     if (ends) {

@@ -52,7 +52,7 @@ __device__ __forceinline__ void collapseTime(typename F::Value (&to)[F::S], type
 
 template <class F> __device__ __forceinline__ void backwardScan(const ScanArguments &p) {
   using Value = typename F::Value;
-  constexpr int T = F::T, S = F::S, V = F::V, slices = 4, part = 32 * S * F::W;
+  constexpr int T = F::T, S = F::S, V = F::V, slices = F::slices, part = 32 * S * F::W;
   extern __shared__ float4 shared[];
   float *const base = reinterpret_cast<float *>(shared);
   const int lane = threadIdx.x & 31, slice = threadIdx.x >> 5;
@@ -86,6 +86,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
   const int tiles = tilesPerGroup<F>(p);
   const int from = partIndex * static_cast<int>(p.tilesPerPart), to = min(tiles, from + static_cast<int>(p.tilesPerPart));
   Tile tile = tileOf<F>(p, b, group, from);
+  const int groupEnd = (group + 1) * static_cast<int>(p.channels / p.groups);
   Coefficients<F> bc(p, tile, t0, lane);
   if constexpr (!F::M) {
     bc.load(t0, length, lane);
@@ -151,7 +152,10 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       if (p.deltaBias != nullptr) bias[v] = p.deltaBias[d];
       if (p.D != nullptr) skip[v] = p.D[d];
     }
-    const Raw<F> uNow = u, zNow = z, gradNow = gradY, deltaNow = delta;
+    const Raw<F> uNow = u, zNow = z, gradNow = gradY;
+    struct {
+      float dt, slope, sigmoid;
+    } kept[F::I][V];
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
@@ -159,11 +163,9 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       for (int v = 0; v < V; v++) {
         const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
         const float dt = t0 + item.t < length ? step.dt : 0.f;
-        float g = F::twice * gradY.x[j].get(v);
-        if (p.z != nullptr) {
-          const float gate = z.x[j].get(v);
-          g *= gate * sigmoid(gate);
-        }
+        const float gate = z.x[j].get(v), s = sigmoid(gate), silu = p.z != nullptr ? gate * s : 1.f;
+        const float g = F::twice * gradY.x[j].get(v) * silu;
+        kept[j][v] = {step.dt, step.slope, s};
         if (!item.active) continue;
         *reinterpret_cast<float2 *>(memory.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * u.x[j].get(v));
         memory.g[(item.c + v) * F::rowG + item.t] = g;
@@ -179,7 +181,8 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
     }
     const Tile now = tile;
     if (i + 1 < to) {
-      tile = tileOf<F>(p, b, group, i + 1);
+      tile.first += F::CH;
+      if (F::M) tile.valid = min(F::CH, groupEnd - tile.first);
       fetch(tile);
     }
     __syncwarp();
@@ -330,11 +333,11 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       for (int v = 0; v < V; v++) {
         const int at = item.active ? (item.c + v) * F::rowG + item.t : 0;
         const float uOf = uNow.x[j].get(v), gradOf = gradNow.x[j].get(v), gate = zNow.x[j].get(v);
-        const TimeStep step = timeStep(deltaNow.x[j].get(v) + bias[v], softplus);
+        const auto step = kept[j][v];
         float g = gradOf;
         dz[v] = 0.f;
         if (p.z != nullptr) {
-          const float s = sigmoid(gate), y = fmaf(skip[v], uOf, F::twice * memory.sums[at]);
+          const float s = step.sigmoid, y = fmaf(skip[v], uOf, F::twice * memory.sums[at]);
           g *= gate * s;
           dz[v] = gradOf * y * s * fmaf(gate, 1.f - s, 1.f); // y silu'(z)
         }

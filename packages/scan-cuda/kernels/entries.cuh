@@ -31,3 +31,8 @@
   extern "C" __global__ void __launch_bounds__(128, BLOCKS) adjoint_ends_##NAME(const __grid_constant__ ScanArguments p) { \
     adjointWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
   }
+
+#define SCAN_KERNELS_BACKWARD(NAME, E, K, S, T, SLICES, BLOCKS)                                                            \
+  extern "C" __global__ void __launch_bounds__(32 * SLICES, BLOCKS) backward_##NAME(const __grid_constant__ ScanArguments p) { \
+    backwardScan<Layout<E, false, K, S, false, 1, T, SLICES>>(p);                                                          \
+  }

@@ -74,12 +74,10 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
       }
     }
     bc.store(p, tile, to, at, lane);
-    loadKeep<F>(p, tile, to.keep, at, lane);
   };
-  Raw<F> uBefore, zBefore, uNow, zNow;
+  Raw<F> uBefore = {}, zBefore = {}, uNow, zNow;
   long long yOffset = offset - stride;
-  const auto finish = [&](const TileBuffer<F> &from, int at) {
-    if (p.y == nullptr) return;
+  const auto finish = [&](const TileBuffer<F> &from, int at, bool exists) {
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
@@ -90,7 +88,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
         out[v] = fmaf(skip[v], uBefore.x[j].get(v), from.g[(item.c + v) * F::rowG + item.t]);
         out[v] *= p.z != nullptr ? silu : 1.f;
       }
-      storeItem<F>(p, tile, p.y, j, yOffset, at, lane, out);
+      if (exists) storeItem<F>(p, tile, p.y, j, yOffset, at, lane, out);
     }
   };
 
@@ -98,22 +96,24 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
     const int begin = t0;
     fetch(t0);
     prepare(TileBuffer<F>(memory), t0);
+    if constexpr (resets.value) loadKeep<F>(p, tile, TileBuffer<F>(memory).keep, t0, lane);
     uNow = u;
     zNow = z;
     fetch(t0 + T);
     __syncwarp();
     for (int parity = 0; t0 < end; t0 += T, parity ^= 1) {
       const TileBuffer<F> now(memory + parity * F::bufferFloats), other(memory + (parity ^ 1) * F::bufferFloats);
-      if (!ends && t0 > begin) finish(other, t0 - T);
-      yOffset += stride;
-      uBefore = uNow;
-      zBefore = zNow;
       if (!ends && p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
 #pragma unroll
         for (int r = 0; r < R; r++) {
           storeValues<F>(p.checkpoints, h[r], (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel + r * lanes, k, dState, true);
         }
       }
+      // without branches from here on, so that the three tiles are scheduled together
+      if (!ends) finish(other, t0 - T, p.y != nullptr && t0 > begin);
+      yOffset += stride;
+      uBefore = uNow;
+      zBefore = zNow;
       const float *const x = now.x + c * F::rowX;
       float y[R][T];
       float4 pair[R];
@@ -139,6 +139,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
         }
       }
       prepare(other, t0 + T);
+      if constexpr (resets.value) loadKeep<F>(p, tile, other.keep, t0 + T, lane);
       uNow = u;
       zNow = z;
       fetch(t0 + 2 * T);
@@ -148,7 +149,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
       }
       __syncwarp();
     }
-    if (!ends) finish(TileBuffer<F>(memory + ((t0 - begin) / T - 1) % 2 * F::bufferFloats), t0 - T);
+    if (!ends) finish(TileBuffer<F>(memory + ((t0 - begin) / T - 1) % 2 * F::bufferFloats), t0 - T, p.y != nullptr);
   });
 #pragma unroll
   for (int r = 0; r < R; r++) {

@@ -8,11 +8,13 @@
 
 // E: storage of u, delta, z, y and variable B, C. M: masked, any sizes and alignment, constant or variable B and C;
 // otherwise dState = K S, B and C are variable, channels of a group are a multiple of CH, and rows are aligned.
-template <typename E_, bool complex_, int K_, int S_, bool M_, int R_ = 1> struct Layout {
+template <typename E_, bool complex_, int K_, int S_, bool M_, int R_ = 1, int T_ = 0, int slices_ = 4>
+struct Layout {
   using E = E_;
   static constexpr bool complex = complex_, M = M_;
   using Value = typename std::conditional<complex, Complex, float>::type;
-  static constexpr int K = K_, S = S_, R = R_, W = complex ? 2 : 1, CH = 32 / K * R, T = 32 / (S * W);
+  static constexpr int K = K_, S = S_, R = R_, W = complex ? 2 : 1, CH = 32 / K * R;
+  static constexpr int T = T_ > 0 ? T_ : 32 / (S * W), slices = slices_; // slices: warps of a block in backward
   static constexpr int V = M || CH < 2 || T * CH < 64 ? 1 : T * CH < 128 || R == 1 ? 2 : 4;
   static constexpr int perRow = CH / V, items = T * perRow, I = (items + 31) / 32;
   // shared memory of one warp, in floats

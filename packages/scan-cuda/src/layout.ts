@@ -4,9 +4,6 @@ import type { ScanShape } from '@mamba-ts/scan';
 /** Storage of u, delta, z, y, variable B and C, and their gradients. Everything else is float32. */
 export type ScanDtype = 'float32' | 'bf16';
 
-/** Warps of a block in backward: each takes T steps of its chunk. */
-export const backwardSlices = 4;
-
 /** One instance of the kernels' `Layout` template. */
 export interface Layout {
   /** Suffix of the kernels' names, e.g. `n16k4`. */
@@ -25,13 +22,15 @@ export interface Layout {
   /** Channels of a lane: `channels` is 32 / lanes times as many. */
   readonly perLane: number;
   /** Which kernels it has: `whole` warps have channels of their own, `split` ones share them, `backward` is the second half. */
-  readonly kernels: 'whole' | 'split and backward';
+  readonly kernels: 'whole' | 'split and backward' | 'backward';
+  /** Warps of a block in backward: each takes `steps` steps of a chunk. */
+  readonly slices: number;
 }
 
 function layout(module: Layout['module'], name: string, lanes: number, statesPerLane: number, kind: Partial<Layout> = {}): Layout {
   const { complex = false, perLane = 1 } = kind;
   return {
-    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane },
+    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane, slices: 4 },
     ...{ channels: (32 / lanes) * perLane, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
     ...kind,
   };
@@ -40,10 +39,11 @@ function layout(module: Layout['module'], name: string, lanes: number, statesPer
 export const layouts: readonly Layout[] = [
   layout('real16', 'n16k4', 4, 4),
   layout('real16', 'n16k8', 8, 2),
-  layout('real16', 'n16k2', 2, 8), // TEMP
+  layout('real16', 'n16k4t4', 4, 4, { kernels: 'backward', steps: 4 }), // TEMP
+  layout('real16', 'n16k4t4w', 4, 4, { kernels: 'backward', steps: 4, slices: 8 }), // TEMP
+  layout('real16', 'n16k2t4', 2, 8, { kernels: 'backward', steps: 4, slices: 8 }), // TEMP
   layout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
   layout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
-  layout('real16', 'n16k2r2', 2, 8, { kernels: 'whole', perLane: 2 }), // TEMP
   layout('real', 'n8k2', 2, 4),
   layout('real', 'n32k8', 8, 4),
   layout('real', 'n64k16', 16, 4),
@@ -58,7 +58,7 @@ export const layouts: readonly Layout[] = [
 export function layoutsOf(shape: ScanShape, kernels: Layout['kernels']): readonly Layout[] {
   const perGroup = shape.channels / shape.groups;
   return layouts.filter((layout) => {
-    if (layout.kernels !== kernels) return false;
+    if (layout.kernels !== kernels && !(kernels === 'backward' && layout.kernels === 'split and backward')) return false;
     if (layout.complex !== shape.complex) return false;
     if (layout.masked) return shape.dState <= layout.states;
     return shape.variableB && shape.variableC && shape.dState === layout.states && perGroup % layout.channels === 0;
@@ -78,11 +78,16 @@ function warpFloats({ masked, complex, lanes, statesPerLane, channels, steps }: 
   return channels * (2 * steps + 4) + 2 * coefficients + 4 * channels * (steps + 4) + 32;
 }
 
+/** Shared memory of a warp with two buffers: `Layout::doubleFloats`. */
+function doubleFloats({ steps, statesPerLane, lanes, channels }: Layout): number {
+  return 2 * (channels * (2 * steps + 4) + 2 * lanes * (steps * statesPerLane + 4) + channels * (steps + 4) + 32);
+}
+
 /** Dynamic shared memory of a block in bytes. */
 export function sharedBytes(layout: Layout, kernel: 'whole' | 'split' | 'backward', warps: number): number {
   const part = 32 * layout.statesPerLane * (layout.complex ? 2 : 1);
   const own = warps * warpFloats(layout);
-  if (kernel === 'whole') return 4 * own;
+  if (kernel === 'whole') return 4 * warps * doubleFloats(layout);
   if (kernel === 'split') return 4 * (own + 2 * warps * 2 * part);
   const sums = warps * (layout.masked ? 3 : 1) * part + warps * 2 * layout.channels;
   return 4 * (own + 2 * warps * 3 * part + 2 * sums);

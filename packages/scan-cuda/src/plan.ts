@@ -1,6 +1,6 @@
 // Which kernels run a scan, with how many blocks and how much scratch. Pure arithmetic: needs no device.
 import { type ScanShape, ScanShapeError, checkScanShape, scanSize, stateWidth } from '@mamba-ts/scan';
-import { type Layout, type ScanDtype, backwardSlices, layoutsOf, sharedBytes, tilesPerGroup } from './layout';
+import { type Layout, type ScanDtype, layoutsOf, sharedBytes, tilesPerGroup } from './layout';
 
 export type ScanPass = 'forward' | 'backward' | 'step';
 
@@ -182,9 +182,9 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
   }
   if (shape.length > 2 ** 31 - 2 ** 16) throw new ScanShapeError('planScan', 'shape.length', 'at most 2^31 - 2^16', `value ${shape.length}`);
   const width = stateWidth(shape);
-  const backwardLayouts = layoutsOf(shape, 'split and backward');
+  const backwardLayouts = layoutsOf(shape, 'backward');
   const layout = options.override?.backward === undefined ? backwardLayouts[0] : namedLayout(backwardLayouts, 'backward', options.override.backward);
-  const chunk = backwardSlices * layout.steps;
+  const chunk = layout.slices * layout.steps;
   const chunks = Math.ceil(shape.length / chunk);
   const boundaries = shape.batch * chunks * shape.channels;
   const common = { shape, pass, dtype, deltaSoftplus, chunk, chunks };
@@ -237,8 +237,8 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
     module: layout.module,
     name: `backward_${suffix(dtype, layout)}`,
     grid: [whole * parts, 1, 1],
-    threads: 32 * backwardSlices,
-    sharedBytes: sharedBytes(layout, 'backward', backwardSlices),
+    threads: 32 * layout.slices,
+    sharedBytes: sharedBytes(layout, 'backward', layout.slices),
   };
 
   const rows = shape.batch * chunks;

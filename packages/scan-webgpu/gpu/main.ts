@@ -1,7 +1,7 @@
 // Run on a machine with a GPU: node main.mjs OUT.json [grid] [bench] [tune] [small]. Prints tables, writes JSON.
 import { writeFileSync } from 'node:fs';
 import { type ScanShape } from '@mamba-ts/scan';
-import { type DeviceCapabilities, type ScanPlanOptions, ScanGpuError } from '@mamba-ts/scan-webgpu';
+import { type DeviceCapabilities, type ScanPlanOptions, ScanGpuError, planScan } from '@mamba-ts/scan-webgpu';
 import { openDevice } from '../test/device/gpu';
 import { runGrid } from './grid';
 import { Workspace, timeScan } from './timing';
@@ -124,36 +124,56 @@ if (tasks.includes('bench')) {
   save();
 }
 
-if (tasks.includes('tune')) {
+if (tasks.includes('profile')) {
   const results: object[] = [];
-  const tried = async (shape: ScanShape, workspace: Workspace, options: ScanPlanOptions): Promise<void> => {
-    const label = JSON.stringify({ ...options.tiling, chunkLength: options.chunkLength, parallelism: options.parallelism });
-    try {
-      const { median, lowest } = await timeScan(workspace, shape, [options], 5);
-      results.push({ shape, operation: options.operation, label, median, lowest });
-      console.log(`${options.operation} ${shape.batch}x${shape.channels}x${shape.length} ${label}: ${median.toFixed(4)}`);
-    } catch (error) {
-      console.log(`${label}: ${String(error).slice(0, 200)}`);
-    }
-  };
-  for (const [batch, channels, length] of [[16, 1024, 2048], [1, 1536, 2048], [1, 1024, 32768]] as const) {
+  for (const [batch, channels, length] of shapes.filter(([, , steps]) => steps <= 131072)) {
     const shape = problem(batch, channels, length);
     const workspace = new Workspace(device);
-    for (const vectors of [1, 2, 4]) {
-      for (const [channelBlock, tile] of [[32, 16], [32, 8], [64, 8], [16, 16], [64, 16]] as const) {
-        await tried(shape, workspace, { ...forward, tiling: { vectors, channelBlock, tile } });
+    for (const options of [forward, backward]) {
+      const { kernels } = planScan(device, shape, options);
+      for (const [index, { label }] of kernels.entries()) {
+        const { median, lowest } = await timeScan(workspace, shape, [options], 5, index);
+        results.push({ shape, operation: options.operation, label, median, lowest });
+        console.log(`${batch}x${channels}x${length} ${options.operation}, ${label}: ${median.toFixed(4)}`);
       }
     }
-    for (const parallelism of [32768, 65536, 131072, 262144]) await tried(shape, workspace, { ...forward, parallelism });
-    for (const vectors of [1, 2]) {
-      for (const [channelBlock, tile, reduceSteps] of [[16, 8, 4], [16, 8, 8], [16, 4, 4], [32, 8, 4], [32, 4, 4], [8, 8, 8], [16, 16, 4]] as const) {
-        await tried(shape, workspace, { ...backward, tiling: { vectors, channelBlock, tile, reduceSteps } });
-      }
-    }
-    for (const chunkLength of [16, 32, 128]) await tried(shape, workspace, { ...backward, chunkLength });
     workspace.destroy();
   }
-  report.tune = results;
+  report.profile = results;
+  save();
+}
+
+/** Comma-separated lists to try: `tune forward vectors=1,2 tile=8,16 shapes=2,10`. */
+if (tasks.includes('tune')) {
+  const listOf = (name: string): number[] => {
+    const text = tasks.find((task) => task.startsWith(`${name}=`));
+    return text === undefined ? [] : text.slice(name.length + 1).split(',').map(Number);
+  };
+  const results: object[] = [];
+  const knobs = ['vectors', 'channelBlock', 'tile', 'reduceSteps', 'chunkLength', 'parallelism'] as const;
+  const operation = tasks.includes('backward') ? backward : forward;
+  for (const index of listOf('shapes')) {
+    const shape = problem(...shapes[index]);
+    const workspace = new Workspace(device);
+    let settings: Record<string, number>[] = [{}];
+    for (const knob of knobs) {
+      const values = listOf(knob);
+      if (values.length > 0) settings = settings.flatMap((known) => values.map((value) => ({ ...known, [knob]: value })));
+    }
+    for (const { chunkLength, parallelism, ...tiling } of settings) {
+      const options = { ...operation, tiling, ...(chunkLength && { chunkLength }), ...(parallelism && { parallelism }) };
+      const label = `${operation.operation} ${shapes[index].join('x')} ${JSON.stringify({ ...tiling, chunkLength, parallelism })}`;
+      try {
+        const { median, lowest } = await timeScan(workspace, shape, [options], 5);
+        results.push({ label, median, lowest });
+        console.log(`${label}: ${median.toFixed(4)}`);
+      } catch (error) {
+        console.log(`${label}: ${String(error).slice(0, 200)}`);
+      }
+    }
+    workspace.destroy();
+  }
+  report[`tune ${operation.operation}`] = results;
   save();
 }
 save();

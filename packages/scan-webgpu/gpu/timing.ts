@@ -78,11 +78,13 @@ export async function timeScan(
   shape: ScanShape,
   operations: readonly ScanPlanOptions[],
   samples = 15,
+  onlyKernel?: number,
 ): Promise<Timing> {
   const { device } = workspace;
   const scans = await Promise.all(
     operations.map(async (options) => {
-      const plan = planScan(device, shape, options);
+      const whole = planScan(device, shape, options);
+      const plan = onlyKernel === undefined ? whole : { ...whole, kernels: [whole.kernels[onlyKernel]] };
       return { plan, scan: await compileScanAsync(device, plan) };
     }),
   );

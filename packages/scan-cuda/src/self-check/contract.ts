@@ -122,7 +122,9 @@ export function contractChecks(context: CudaContext): Check[] {
 function waysOf(shape: ScanShape): [string, PlanOverride][] {
   const splits = layoutsOf(shape, 'split and backward').map((layout) => layout.name);
   const wholes = layoutsOf(shape, 'whole').map((layout) => layout.name);
+  const backwards = layoutsOf(shape, 'backward').map((layout) => layout.name);
   return [
+    ...backwards.map((backward): [string, PlanOverride] => [`${backward} in backward`, { backward }]),
     ...splits.flatMap((walk) => [1, 2, 4, 8, 16].map((slices): [string, PlanOverride] => [`${walk}, ${slices} slices`, { walk, slices, backward: walk }])),
     ...wholes.flatMap((walk) => [1, 2, 3, 5].map((segments): [string, PlanOverride] => [`${walk}, ${segments} segments`, { walk, segments }])),
   ];
