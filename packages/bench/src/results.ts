@@ -8,9 +8,11 @@ export interface Measurement {
   readonly timing: Timing;
   /** The same in the unit that people compare: GFLOP/s, GB/s, tokens/s. */
   readonly rate?: { readonly value: number; readonly unit: string };
-  /** What the project demands: an upper bound in ms or a lower bound of the rate. */
-  readonly bar?: { readonly atMostMs?: number; readonly atLeastRate?: number };
-  /** Facts that belong to the figure, e.g. the speed-up over one thread. */
+  /** What the project demands: an upper bound in ms, a lower bound of the rate or of the speed-up over one thread. */
+  readonly bar?: { readonly atMostMs?: number; readonly atLeastRate?: number; readonly atLeastSpeedup?: number };
+  /** Times faster than on one thread. */
+  readonly speedup?: number;
+  /** Facts that belong to the figure. */
   readonly note?: string;
 }
 
@@ -27,6 +29,7 @@ export interface BenchmarkResult {
 
 export function meetsBar(m: Measurement): boolean | null {
   if (!m.bar) return null;
+  if (m.bar.atLeastSpeedup !== undefined && !((m.speedup ?? 0) >= m.bar.atLeastSpeedup)) return false;
   if (m.bar.atMostMs !== undefined && m.timing.median > m.bar.atMostMs) return false;
   return !(m.bar.atLeastRate !== undefined && (m.rate?.value ?? 0) < m.bar.atLeastRate);
 }
@@ -35,6 +38,7 @@ function describeBar(m: Measurement): string {
   const parts: string[] = [];
   if (m.bar?.atMostMs !== undefined) parts.push(`≤ ${m.bar.atMostMs} ms`);
   if (m.bar?.atLeastRate !== undefined) parts.push(`≥ ${m.bar.atLeastRate} ${m.rate?.unit ?? ''}`.trim());
+  if (m.bar?.atLeastSpeedup !== undefined) parts.push(`≥ ${m.bar.atLeastSpeedup}× one thread`);
   return parts.join(', ');
 }
 
@@ -55,7 +59,7 @@ export function tableRows(result: BenchmarkResult): string[][] {
       m.rate ? `${m.rate.value >= 100 ? m.rate.value.toFixed(0) : m.rate.value.toFixed(1)} ${m.rate.unit}` : '',
       describeBar(m),
       met === null ? '' : met ? 'yes' : 'NO',
-      m.note ?? '',
+      [m.note, m.speedup && `${m.speedup.toFixed(2)}× one thread`].filter(Boolean).join(', '),
     ]);
   }
   return rows;

@@ -16,6 +16,7 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
   const int segment = static_cast<int>(index / ofSegment % segments) + ends, lastSegment = static_cast<int>(p.segments) - 1;
   const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
   float *const memory = reinterpret_cast<float *>(shared) + warp * F::doubleFloats;
+  const bool gated = p.z != nullptr;
   const bool softplus = p.flags & flagSoftplus;
   const int channel = tile.first + c;
   const int begin = segment * static_cast<int>(p.segmentSteps), end = min(length, begin + static_cast<int>(p.segmentSteps));
@@ -45,18 +46,27 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
   }
 
   int t0 = begin + (end - begin - 1) / T * T;
-  Raw<F> delta, z, gradY;
+  Raw<F> delta, z, gradY; // of the tile to prepare next
+  Raw<F> deltaAhead, zAhead, gradAhead; // of the one after it, in flight for a whole round
   long long offset = itemOffset<F>(p, tile, t0, lane);
   const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
   Coefficients<F> bc(p, tile, t0, lane);
+  decltype(bc.raw) bcAhead;
   const auto fetch = [&](int at) {
-    if (at < begin) return;
-    delta.load(p, tile, p.delta, offset, at, lane);
-    z.load(p, tile, p.z, offset, at, lane);
-    gradY.load(p, tile, p.gradY, offset, at, lane);
-    bc.load(at, length, lane);
+    const int limit = at < begin ? at : length; // nothing is read before the segment
+    deltaAhead.load(p, tile, p.delta, offset, at, lane, at >= begin);
+    zAhead.load(p, tile, p.z, offset, at, lane, at >= begin && gated);
+    gradAhead.load(p, tile, p.gradY, offset, at, lane, at >= begin);
+    bc.load(bcAhead, at, limit, lane);
     offset -= stride;
     bc.advance(-coefficientStride);
+  };
+  const auto arrive = [&] {
+    delta = deltaAhead;
+    z = zAhead;
+    gradY = gradAhead;
+#pragma unroll
+    for (int j = 0; j < Coefficients<F>::loads; j++) bc.raw[j] = bcAhead[j];
   };
   const auto prepare = [&](const TileBuffer<F> &to, int at) {
 #pragma unroll
@@ -66,7 +76,7 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
 #pragma unroll
       for (int v = 0; v < V; v++) {
         const float gate = z.x[j].get(v), silu = gate * sigmoid(gate);
-        const float g = gradY.x[j].get(v) * (p.z != nullptr ? silu : 1.f);
+        const float g = gradY.x[j].get(v) * (gated ? silu : 1.f);
         const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
         *reinterpret_cast<float2 *>(to.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(inside ? step.dt : 0.f, g);
       }
@@ -76,9 +86,11 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
 
   specialize(p.resets != nullptr, [&](auto resets) {
     fetch(t0);
+    arrive();
     prepare(TileBuffer<F>(memory), t0);
     if constexpr (resets.value) loadKeep<F>(p, tile, TileBuffer<F>(memory).keep, t0, lane);
     fetch(t0 - T);
+    arrive();
     __syncwarp();
     bool behind = true; // the first tile is followed by what comes from behind the segment
     for (int parity = 0; t0 >= begin; t0 -= T, parity ^= 1) {
@@ -91,6 +103,7 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
         }
       }
       behind = false;
+      fetch(t0 - 2 * T);
       const float *const x = now.x + c * F::rowX;
       float4 pair[R];
 #pragma unroll
@@ -115,7 +128,7 @@ template <class F, bool ends> __device__ __forceinline__ void adjointWhole(const
       if constexpr (resets.value) {
         if (t0 > begin) loadKeep<F>(p, tile, other.keep, t0 - T, lane);
       }
-      fetch(t0 - 2 * T);
+      arrive();
       __syncwarp();
     }
   });

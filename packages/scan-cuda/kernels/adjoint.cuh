@@ -17,6 +17,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
   const Tile tile = tileOf<F>(p, index / (p.groups * tiles), static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
   const WarpMemory<F> memory(base + slice * F::warpFloats);
   const bool valid = !F::M || c < tile.valid;
+  const bool gated = p.z != nullptr;
   const bool softplus = p.flags & flagSoftplus, variableC = p.flags & flagVariableC;
   const int channel = tile.first + (valid ? c : 0);
   const long long stateRow = tile.b * p.channels + channel;
@@ -43,7 +44,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
   const long long offsetStride = stride * p.channels, coefficientStride = stride * p.groups * F::K * S;
   Coefficients<F> bc(p, tile, t0, lane);
   delta.load(p, tile, p.delta, offset, t0, lane);
-  z.load(p, tile, p.z, offset, t0, lane);
+  z.load(p, tile, p.z, offset, t0, lane, gated);
   gradY.load(p, tile, p.gradY, offset, t0, lane);
   bc.load(t0, length, lane);
 
@@ -56,7 +57,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
         const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
         const float dt = t0 + item.t < length ? step.dt : 0.f;
         float g = F::twice * gradY.x[j].get(v);
-        if (p.z != nullptr) {
+        if (gated) {
           const float gate = z.x[j].get(v);
           g *= gate * sigmoid(gate);
         }
@@ -69,7 +70,7 @@ template <class F> __device__ __forceinline__ void adjointScan(const ScanArgumen
       offset -= offsetStride;
       bc.advance(-coefficientStride);
       delta.load(p, tile, p.delta, offset, t0 - stride, lane);
-      z.load(p, tile, p.z, offset, t0 - stride, lane);
+      z.load(p, tile, p.z, offset, t0 - stride, lane, gated);
       gradY.load(p, tile, p.gradY, offset, t0 - stride, lane);
       bc.load(t0 - stride, length, lane);
     }

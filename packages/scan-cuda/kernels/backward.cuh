@@ -64,6 +64,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
   index /= p.groups;
   const long long b = index / p.chunks, chunk = index % p.chunks;
   const int t0 = static_cast<int>(chunk) * (slices * T) + slice * T;
+  const bool gated = p.z != nullptr;
   const bool softplus = p.flags & flagSoftplus;
   const bool variableB = !F::M || (p.flags & flagVariableB), variableC = !F::M || (p.flags & flagVariableC);
   const WarpMemory<F> memory(base + slice * F::warpFloats);
@@ -102,7 +103,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
     const long long offset = rowOffset + of.first;
     u.load(p, of, p.u, offset, t0, lane);
     delta.load(p, of, p.delta, offset, t0, lane);
-    z.load(p, of, p.z, offset, t0, lane);
+    z.load(p, of, p.z, offset, t0, lane, gated);
     gradY.load(p, of, p.gradY, offset, t0, lane);
     const bool valid = !F::M || c < of.valid;
     const int channel = of.first + (valid ? c : 0);
@@ -163,7 +164,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       for (int v = 0; v < V; v++) {
         const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
         const float dt = t0 + item.t < length ? step.dt : 0.f;
-        const float gate = z.x[j].get(v), s = sigmoid(gate), silu = p.z != nullptr ? gate * s : 1.f;
+        const float gate = z.x[j].get(v), s = sigmoid(gate), silu = gated ? gate * s : 1.f;
         const float g = F::twice * gradY.x[j].get(v) * silu;
         kept[j][v] = {step.dt, step.slope, s};
         if (!item.active) continue;
@@ -272,7 +273,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
           sumC[t][s] = scaleAdd(g, conjugate(hNow[s]), sumC[t][s]);
         }
       }
-      if (p.z != nullptr) sumOverStates<F>(y, memory.sums + c * F::rowG, k);
+      if (gated) sumOverStates<F>(y, memory.sums + c * F::rowG, k);
     }
     Value dA[S];
 #pragma unroll
@@ -336,7 +337,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
         const auto step = kept[j][v];
         float g = gradOf;
         dz[v] = 0.f;
-        if (p.z != nullptr) {
+        if (gated) {
           const float s = step.sigmoid, y = fmaf(skip[v], uOf, F::twice * memory.sums[at]);
           g *= gate * s;
           dz[v] = gradOf * y * s * fmaf(gate, 1.f - s, 1.f); // y silu'(z)
@@ -351,7 +352,7 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
       }
       storeItem<F>(p, now, p.gradU, j, rowOffset + now.first, t0, lane, du);
       storeItem<F>(p, now, p.gradDelta, j, rowOffset + now.first, t0, lane, dDelta);
-      if (p.z != nullptr) storeItem<F>(p, now, p.gradZ, j, rowOffset + now.first, t0, lane, dz);
+      if (gated) storeItem<F>(p, now, p.gradZ, j, rowOffset + now.first, t0, lane, dz);
     }
     if (p.partsD != nullptr || p.partsBias != nullptr) {
 #pragma unroll

@@ -19,6 +19,7 @@ template <class F> __device__ __forceinline__ void forwardSplit(const ScanArgume
   const Tile tile = tileOf<F>(p, index / (p.groups * tiles), static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
   const WarpMemory<F> memory(base + warp * F::warpFloats);
   const bool valid = !F::M || c < tile.valid;
+  const bool gated = p.z != nullptr;
   const bool softplus = p.flags & flagSoftplus, variableB = p.flags & flagVariableB, variableC = p.flags & flagVariableC;
   const int channel = tile.first + (valid ? c : 0);
   const long long stateRow = tile.b * p.channels + channel;
@@ -51,7 +52,7 @@ template <class F> __device__ __forceinline__ void forwardSplit(const ScanArgume
   Coefficients<F> bc(p, tile, t0, lane);
   u.load(p, tile, p.u, offset, t0, lane);
   delta.load(p, tile, p.delta, offset, t0, lane);
-  z.load(p, tile, p.z, offset, t0, lane);
+  z.load(p, tile, p.z, offset, t0, lane, gated);
   bc.load(t0, length, lane);
 
   for (int round = 0; round * stride < length; round++, t0 += stride, offset += offsetStride) {
@@ -73,7 +74,7 @@ template <class F> __device__ __forceinline__ void forwardSplit(const ScanArgume
     bc.advance(coefficientStride);
     u.load(p, tile, p.u, offset + offsetStride, t0 + stride, lane);
     delta.load(p, tile, p.delta, offset + offsetStride, t0 + stride, lane);
-    z.load(p, tile, p.z, offset + offsetStride, t0 + stride, lane);
+    z.load(p, tile, p.z, offset + offsetStride, t0 + stride, lane, gated);
     bc.load(t0 + stride, length, lane);
     __syncwarp();
 
@@ -161,7 +162,7 @@ template <class F> __device__ __forceinline__ void forwardSplit(const ScanArgume
 #pragma unroll
       for (int v = 0; v < V; v++) {
         out[v] = fmaf(skip[v], uNow.x[j].get(v), F::twice * memory.g[(item.c + v) * F::rowG + item.t]);
-        if (p.z != nullptr) {
+        if (gated) {
           const float gate = zNow.x[j].get(v);
           out[v] *= gate * sigmoid(gate);
         }

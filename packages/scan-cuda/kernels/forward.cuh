@@ -19,6 +19,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
   const int segment = static_cast<int>(index / ofSegment % segments);
   const Tile tile = tileOf<F>(p, index / ofSegment / segments, static_cast<int>(index / tiles % p.groups), static_cast<int>(index % tiles));
   float *const memory = reinterpret_cast<float *>(shared) + warp * F::doubleFloats;
+  const bool gated = p.z != nullptr;
   const bool softplus = p.flags & flagSoftplus;
   const int channel = tile.first + c;
   int t0 = segment * static_cast<int>(p.segmentSteps);
@@ -49,17 +50,26 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
     if (p.D != nullptr) skip[v] = p.D[tile.first + item.c + v];
   }
 
-  Raw<F> u, delta, z;
+  Raw<F> u, delta, z; // of the tile to prepare next
+  Raw<F> uAhead, deltaAhead, zAhead; // of the one after it, in flight for a whole round
   long long offset = itemOffset<F>(p, tile, t0, lane);
   const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
   Coefficients<F> bc(p, tile, t0, lane);
+  decltype(bc.raw) bcAhead;
   const auto fetch = [&](int at) {
-    u.load(p, tile, p.u, offset, at, lane);
-    delta.load(p, tile, p.delta, offset, at, lane);
-    if (!ends) z.load(p, tile, p.z, offset, at, lane);
-    bc.load(at, length, lane);
+    uAhead.load(p, tile, p.u, offset, at, lane);
+    deltaAhead.load(p, tile, p.delta, offset, at, lane);
+    if (!ends) zAhead.load(p, tile, p.z, offset, at, lane, gated);
+    bc.load(bcAhead, at, length, lane);
     offset += stride;
     bc.advance(coefficientStride);
+  };
+  const auto arrive = [&] {
+    u = uAhead;
+    delta = deltaAhead;
+    z = zAhead;
+#pragma unroll
+    for (int j = 0; j < Coefficients<F>::loads; j++) bc.raw[j] = bcAhead[j];
   };
   const auto prepare = [&](const TileBuffer<F> &to, int at) {
 #pragma unroll
@@ -86,7 +96,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
       for (int v = 0; v < V; v++) {
         const float gate = zBefore.x[j].get(v), silu = gate * sigmoid(gate);
         out[v] = fmaf(skip[v], uBefore.x[j].get(v), from.g[(item.c + v) * F::rowG + item.t]);
-        out[v] *= p.z != nullptr ? silu : 1.f;
+        out[v] *= gated ? silu : 1.f;
       }
       if (exists) storeItem<F>(p, tile, p.y, j, yOffset, at, lane, out);
     }
@@ -95,11 +105,13 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
   specialize(p.resets != nullptr, [&](auto resets) {
     const int begin = t0;
     fetch(t0);
+    arrive();
     prepare(TileBuffer<F>(memory), t0);
     if constexpr (resets.value) loadKeep<F>(p, tile, TileBuffer<F>(memory).keep, t0, lane);
     uNow = u;
     zNow = z;
     fetch(t0 + T);
+    arrive();
     __syncwarp();
     for (int parity = 0; t0 < end; t0 += T, parity ^= 1) {
       const TileBuffer<F> now(memory + parity * F::bufferFloats), other(memory + (parity ^ 1) * F::bufferFloats);
@@ -110,6 +122,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
         }
       }
       // without branches from here on, so that the three tiles are scheduled together
+      fetch(t0 + 2 * T);
       if (!ends) finish(other, t0 - T, p.y != nullptr && t0 > begin);
       yOffset += stride;
       uBefore = uNow;
@@ -142,7 +155,7 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
       if constexpr (resets.value) loadKeep<F>(p, tile, other.keep, t0 + T, lane);
       uNow = u;
       zNow = z;
-      fetch(t0 + 2 * T);
+      arrive();
       if (!ends) {
 #pragma unroll
         for (int r = 0; r < R; r++) sumOverStates<F>(y[r], now.g + (c + r * lanes) * F::rowG, k);

@@ -108,8 +108,8 @@ template <class F> struct Coefficients {
     }
   }
 
-  // Reads `steps` steps later than t0 was.
-  __device__ __forceinline__ void load(int t0, int length, int lane) {
+  __device__ __forceinline__ void load(int t0, int length, int lane) { load(raw, t0, length, lane); }
+  __device__ __forceinline__ void load(Stored<E, perPack> (&raw)[loads], int t0, int length, int lane) const {
     if constexpr (!F::M) {
 #pragma unroll
       for (int j = 0; j < loads; j++) {
@@ -200,12 +200,13 @@ template <class F> __device__ __forceinline__ long long itemOffset(const ScanArg
 template <class F> struct Raw {
   using Element = Stored<typename F::E, F::V>;
   Element x[F::I];
-  __device__ __forceinline__ void load(const ScanArguments &p, const Tile &tile, const void *from, long long offset, int t0, int lane) {
+  __device__ __forceinline__ void load(
+      const ScanArguments &p, const Tile &tile, const void *from, long long offset, int t0, int lane, bool present = true) {
 #pragma unroll
     for (int j = 0; j < F::I; j++) {
       const Item<F> item(j, lane);
       x[j] = {};
-      if (from != nullptr && item.active && t0 + item.t < static_cast<int>(p.length) && (!F::M || item.c < tile.valid)) {
+      if (present && item.active && t0 + item.t < static_cast<int>(p.length) && (!F::M || item.c < tile.valid)) {
         x[j].values = *reinterpret_cast<const decltype(x[j].values) *>(static_cast<const typename F::E *>(from) + offset + j * (32 / F::perRow) * p.channels);
       }
     }

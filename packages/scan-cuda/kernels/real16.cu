@@ -12,9 +12,5 @@ SCAN_KERNELS_WHOLE(bf16_n16k4r2, Bf16, 4, 4, 2, 3)
 SCAN_KERNELS_WHOLE(f32_n16k4, float, 4, 4, 1, 4)
 SCAN_KERNELS_WHOLE(f32_n16k4r2, float, 4, 4, 2, 3)
 
-SCAN_KERNELS_BACKWARD(bf16_n16k4t4, Bf16, 4, 4, 4, 4, 4)
-SCAN_KERNELS_BACKWARD(bf16_n16k4t4w, Bf16, 4, 4, 4, 8, 2)
-SCAN_KERNELS_BACKWARD(bf16_n16k2t4, Bf16, 2, 8, 4, 8, 1)
-
 extern "C" __global__ void __launch_bounds__(128) combine_forward(const __grid_constant__ ScanArguments p) { combineSegments<false>(p); }
 extern "C" __global__ void __launch_bounds__(128) combine_adjoint(const __grid_constant__ ScanArguments p) { combineSegments<true>(p); }

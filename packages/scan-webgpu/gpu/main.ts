@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { type ScanShape } from '@mamba-ts/scan';
 import { type DeviceCapabilities, type ScanPlanOptions, ScanGpuError, planScan } from '@mamba-ts/scan-webgpu';
 import { openDevice } from '../test/device/gpu';
-import { runGrid } from './grid';
+import { type GridResult, runGrid } from './grid';
 import { Workspace, timeScan } from './timing';
 
 /** The issue's shapes: batch, channels, length. */
@@ -56,16 +56,16 @@ const baseline: DeviceCapabilities = {
   },
 };
 
-if (tasks.includes('grid')) {
-  const half = { forward: 2e-3, backward: 4e-3 };
-  const runs = [
-    await runGrid('as planned', device),
-    await runGrid('baseline limits', device, {}, {}, baseline),
-    await runGrid('short chunks', device, { chunkLength: 16, tiling: { tile: 4, reduceSteps: 2, channelBlock: 8 } }),
-    ...(device.features.has('shader-f16')
-      ? [await runGrid('float16 storage', device, { storage: 'float16' }, { tolerance: half })]
-      : []),
-  ];
+const grids: Record<string, () => Promise<GridResult>> = {
+  grid: () => runGrid('as planned', device),
+  'grid-baseline': () => runGrid('baseline limits', device, {}, {}, baseline),
+  'grid-chunks': () => runGrid('short chunks', device, { chunkLength: 16, tiling: { tile: 4, reduceSteps: 2, channelBlock: 8 } }),
+  'grid-half': () => runGrid('float16', device, { storage: 'float16' }, { tolerance: { forward: 2e-3, backward: 4e-3 } }),
+};
+const chosen = Object.keys(grids).filter((name) => tasks.includes(name));
+if (chosen.length > 0) {
+  const runs: GridResult[] = [];
+  for (const name of chosen) runs.push(await grids[name]());
   for (const { name, passed, failed, skipped, seconds } of runs) {
     console.log(`grid, ${name}: ${passed} passed, ${failed.length} failed, ${skipped} left out, ${seconds.toFixed(1)} s`);
     for (const line of failed.slice(0, 12)) console.log(`  ${line.slice(0, 300)}`);

@@ -77,12 +77,12 @@ export function planScan(device: DeviceCapabilities, shape: ScanShape, options: 
     throw new ScanGpuError('limit', 'scratch', text);
   }
   const { kernels, params, bytes, chunking, packed } = plan;
-  const { lanes, channelBlock, tile, vectors, workgroupBytes, reduceSteps } = tiling;
+  const { lanes, channelBlock, tile, vectors, workgroupBytes, reduceSteps, subgroup } = tiling;
   const explanation = [
     `${options.operation}: ${chunking.reason}`,
     `${chunking.chunks} chunk${chunking.chunks === 1 ? '' : 's'} of ${chunking.chunkLength} steps`,
     `workgroups of ${channelBlock} channels x ${lanes} lanes of ${4 * vectors} states, tiles of ${tile} steps` +
-      `${backward ? `, sums every ${reduceSteps}` : ''} (${workgroupBytes} bytes of workgroup memory)`,
+      `${backward ? (subgroup > 0 ? `, sums in subgroups of ${subgroup}` : `, sums every ${reduceSteps}`) : ''} (${workgroupBytes} bytes of workgroup memory)`,
     packed.length > 0 ? `${packed.join(', ')} packed into scratch, since a kernel binds ${device.limits.maxStorageBuffersPerShaderStage} buffers at most` : '',
     `${kernels.length} dispatch${kernels.length === 1 ? '' : 'es'}: ${kernels.map(({ label }) => label).join('; ')}`,
     `${bytes} bytes of scratch`,

@@ -23,6 +23,8 @@ export interface DeviceCapabilities {
     | 'minStorageBufferOffsetAlignment'
   >;
   readonly features: { has(name: GPUFeatureName): boolean };
+  /** With the feature subgroups: their smallest size. */
+  readonly adapterInfo?: { readonly subgroupMinSize?: number };
 }
 
 export interface ScanPlanOptions {
@@ -52,6 +54,8 @@ export interface ScanPlanOptions {
   readonly parallelism?: number;
   /** Steps per chunk; by default what suits shape and device. `length` or more: one chunk. */
   readonly chunkLength?: number;
+  /** Use subgroups where the device has them. Default true. */
+  readonly subgroups?: boolean;
   /** Kernel sizes, for tuning; each is lowered to what the limits allow. */
   readonly tiling?: Partial<Pick<Tiling, 'vectors' | 'channelBlock' | 'tile' | 'reduceSteps'>>;
 }
@@ -67,6 +71,8 @@ export interface Tiling {
   readonly tile: number;
   /** Backward: steps between two sums over the workgroup's channels. */
   readonly reduceSteps: number;
+  /** Backward: invocations of a subgroup that sum in registers; 0: sums go through workgroup memory. */
+  readonly subgroup: number;
   /** Bytes of workgroup memory. */
   readonly workgroupBytes: number;
 }

@@ -20,8 +20,7 @@ export async function runCpuSuite(filter: string, threads: number, onResult: (m:
       if (!benchmark.name.includes(filter)) continue;
       for (const m of await benchmark.run(device, count)) {
         const single = measurements.find((x) => x.name === m.name && x.threads === 1);
-        const speedup = single && count > 1 ? `${(single.timing.median / m.timing.median).toFixed(2)}× one thread` : undefined;
-        const noted = { ...m, note: [m.note, speedup].filter(Boolean).join(', ') || undefined };
+        const noted = single && count > 1 ? { ...m, speedup: single.timing.median / m.timing.median } : m;
         measurements.push(noted);
         onResult(noted);
       }

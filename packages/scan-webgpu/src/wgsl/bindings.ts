@@ -27,6 +27,8 @@ export interface KernelNeeds {
   readonly stateWrites?: readonly (TensorName | 'scratch')[];
   /** Whether the body works on states. */
   readonly states: boolean;
+  /** Whether the body exchanges values in subgroups. */
+  readonly subgroups?: boolean;
   readonly body: string;
 }
 
@@ -71,6 +73,7 @@ export function assembleKernel(
   });
   const code = [
     buffers.some(({ name }) => elementType(variant, name) === 'f16') ? 'enable f16;' : '',
+    needs.subgroups ? 'enable subgroups;' : '',
     paramsCode,
     ...declarations,
     ...loaders,

@@ -1,31 +1,8 @@
 import { type ScanKernel, type TensorName } from '../types';
 import { assembleKernel } from './bindings';
 import { channelCode, jobCode, mainHead, rowIndex, timeStepCode } from './job';
-import { type Variant, repeat, when, workgroupSize, width } from './variant';
-
-interface GradientKind {
-  readonly variableB: boolean;
-  readonly variableC: boolean;
-  readonly z: boolean;
-  readonly resets: boolean;
-}
-
-/**
- * Workgroup memory of the gradient kernel: (dt, u, g, slope of dt), B and C of a tile, and what is summed every
- * `reduceSteps` steps: 2 or 3 numbers per step and lane over the lanes, a State or two over the channels.
- */
-export function gradientWorkgroupBytes(
-  tiling: { lanes: number; channelBlock: number; tile: number; reduceSteps: number },
-  bytesPerState: number,
-  kind: GradientKind,
-): number {
-  const { lanes, channelBlock, tile, reduceSteps } = tiling;
-  const coefficients = Number(kind.variableB) + Number(kind.variableC);
-  const staged = tile * (16 * channelBlock + coefficients * lanes * bytesPerState + (kind.resets ? 4 : 0));
-  const overLanes = reduceSteps * (kind.z ? 3 : 2) * 4 * lanes * channelBlock;
-  const overChannels = reduceSteps * coefficients * bytesPerState * lanes * (channelBlock + 1);
-  return staged + overLanes + overChannels;
-}
+import { reduceInSubgroups, reduceInWorkgroup } from './reduction';
+import { type Variant, repeat, when, workgroupSize } from './variant';
 
 /**
  * All gradients over one chunk, from the state at its start and the adjoint at its end. Forward through the chunk once
@@ -34,18 +11,11 @@ export function gradientWorkgroupBytes(
  * `slot`, `slot + slots`, … of its group in turn, and adds their parts of dB and dC, so the order of every sum is fixed.
  */
 export function gradientKernel(variant: Variant): Pick<ScanKernel, 'label' | 'code' | 'buffers'> {
-  const { lanes, channelBlock, tile, reduceSteps, variableB, variableC, chunkTiles } = variant;
+  const { lanes, channelBlock, tile, variableB, variableC, chunkTiles } = variant;
   const { D, z, resets, deltaBias, deltaSoftplus } = variant;
   const size = workgroupSize(variant);
   const own = Math.ceil(tile / lanes);
   const rows = Math.ceil(tile / channelBlock);
-  const variable = variableB || variableC;
-  const sums = z ? 3 : 2;
-  const stride = channelBlock + 1; // keeps the readers of one step in different banks
-  const rowStride = variant.dState * width(variant);
-  const sumsOf = (which: number, r: string): string =>
-    `tileSums[((${which}u * ${reduceSteps}u + ${r}) * ${lanes}u + lane) * ${channelBlock}u + c]`;
-
   const stageSteps = (full: boolean): string =>
     repeat(
       own,
@@ -96,7 +66,9 @@ export function gradientKernel(variant: Variant): Pick<ScanKernel, 'label' | 'co
       let x = tileX[${t} * ${channelBlock}u + c];
       ${when(variableB, `let B = tileB[${t} * ${lanes}u + lane];`)}`;
 
-  // one step backwards; `before` and `after` are the states around it
+  const reduction = variant.subgroup > 0 ? reduceInSubgroups(variant) : reduceInWorkgroup(variant);
+
+  // one step backwards; h_t and h_{t+1} are the states around it
   const back = (t: number): string => `
     {
       ${step(`${t}u`)}
@@ -106,77 +78,23 @@ export function gradientKernel(variant: Variant): Pick<ScanKernel, 'label' | 'co
       let q = mulConj(mul(a${t}, h${t}), s);
       gradA = plus(gradA, times(x.x, q));
       adjoint = mulConj(a${t}, s);
-      ${sumsOf(0, `${t % reduceSteps}u`)} = inner(s, B);
-      ${sumsOf(1, `${t % reduceSteps}u`)} = inner(q, A);
-      ${when(z, `${sumsOf(2, `${t % reduceSteps}u`)} = readout(C, h${t + 1});`)}
-      ${
-        variableB
-          ? `partsB[(${t % reduceSteps}u * ${lanes}u + lane) * ${stride}u + c] = times(dtu, s);`
-          : 'gradB = plus(gradB, times(dtu, s));'
-      }
-      ${
-        variableC
-          ? `partsC[(${t % reduceSteps}u * ${lanes}u + lane) * ${stride}u + c] = seed(x.z, h${t + 1});`
-          : `gradC = plus(gradC, seed(x.z, h${t + 1}));`
-      }
+      let partB = times(dtu, s);
+      let partC = seed(x.z, h${t + 1});
+      ${variableB ? '' : 'gradB = plus(gradB, partB);'}
+      ${variableC ? '' : 'gradC = plus(gradC, partC);'}
+      ${reduction.step(t, { sumB: 'inner(s, B)', sumA: 'inner(q, A)', y: `readout(C, h${t + 1})` })}
     }`;
 
-  const reduceLanes = (t0: number): string =>
-    repeat(
-      Math.ceil(reduceSteps / lanes),
-      (q) => `
-    { let r = lane + ${q * lanes}u;
-      if (live && r < ${reduceSteps}u && tile0 + ${t0}u + r < end) {
-        let x = tileX[(${t0}u + r) * ${channelBlock}u + c];
-        let at = (b * params.length + tile0 + ${t0}u + r) * params.channels + channel;
-        var sumB = 0.0; var sumA = 0.0; ${when(z, 'var y = 0.0;')}
-        for (var k = 0u; k < ${lanes}u; k++) {
-          sumB += tileSums[(r * ${lanes}u + k) * ${channelBlock}u + c];
-          sumA += tileSums[((${reduceSteps}u + r) * ${lanes}u + k) * ${channelBlock}u + c];
-          ${when(z, `y += tileSums[((${2 * reduceSteps}u + r) * ${lanes}u + k) * ${channelBlock}u + c];`)}
-        }
-        store_gradU(at, ${D ? 'skip * x.z + ' : ''}x.x * sumB);
-        let gradDelta = (sumB * x.y + sumA) * x.w;
-        store_gradDelta(at, gradDelta);
-        ${when(deltaBias, 'gradBias += gradDelta;')}
-        ${when(D, 'gradD += x.z * x.y;')}
-        ${when(
-          z,
-          `let gate = load_z(at);
-        let open = sigmoid(gate);
-        store_gradZ(at, load_gradY(at) * (y${D ? ' + skip * x.y' : ''}) * open * (1.0 + gate * (1.0 - open)));`,
-        )}
-      }
-    }`,
-    );
-  const reduceChannels = (name: 'B' | 'C', t0: number): string => `
-    for (var j = local; j < ${reduceSteps * lanes}u; j += ${size}u) {
-      let t = tile0 + ${t0}u + j / ${lanes}u;
-      if (t < end) {
-        var sum = parts${name}[j * ${stride}u];
-        for (var k = 1u; k < ${channelBlock}u; k++) { sum = plus(sum, parts${name}[j * ${stride}u + k]); }
-        let row = params.part${name} + (slot * params.batch * params.length * params.groups) * ${rowStride}u + ${rowIndex(variant, 't')};
-        if (block > slot) { sum = plus(sum, load_scratch_state(row, j % ${lanes}u)); }
-        store_scratch_state(row, j % ${lanes}u, sum);
-      }
-    }`;
-  const sumOverLanes = (name: 'D' | 'Bias'): string => `
-    workgroupBarrier();
-    tileSums[local] = grad${name};
-    workgroupBarrier();
-    if (live && lane == 0u) {
-      for (var k = 1u; k < ${lanes}u; k++) { grad${name} += tileSums[k * ${channelBlock}u + c]; }
-      store_scratch(record + params.record${name} + channel, grad${name});
-    }`;
+  const storeSum = (name: 'D' | 'Bias'): string => `
+    ${reduction.overLanes(`grad${name}`)}
+    if (live && lane == 0u) { store_scratch(record + params.record${name} + channel, grad${name}); }`;
 
   const body = `
 var<workgroup> tileX: array<vec4f, ${tile * channelBlock}>;
 ${when(variableB, `var<workgroup> tileB: array<State, ${tile * lanes}>;`)}
 ${when(variableC, `var<workgroup> tileC: array<State, ${tile * lanes}>;`)}
 ${when(resets, `var<workgroup> tileKeep: array<f32, ${tile}>;`)}
-var<workgroup> tileSums: array<f32, ${sums * reduceSteps * size}>;
-${when(variableB, `var<workgroup> partsB: array<State, ${reduceSteps * lanes * stride}>;`)}
-${when(variableC, `var<workgroup> partsC: array<State, ${reduceSteps * lanes * stride}>;`)}
+${reduction.declarations}
 ${mainHead(size)}
   ${jobCode(variant, 'slots').replace('let block = ', 'let slot = ')}
   let tiles = (end - begin + ${tile - 1}u) / ${tile}u;
@@ -226,14 +144,12 @@ ${mainHead(size)}
       { ${step(`${t}u`)}
       a${t} = ${decay(`${t}u`)}; h${t + 1} = plus(mul(a${t}, h${t}), times(x.x * x.y, B)); }`,
       )}
-      ${repeat(tile / reduceSteps, (k) => {
-        const t0 = tile - (k + 1) * reduceSteps;
+      ${reduction.tileStart}
+      ${repeat(tile / reduction.steps, (k) => {
+        const t0 = tile - (k + 1) * reduction.steps;
         return `${when(k > 0, 'workgroupBarrier();')}
-      ${repeat(reduceSteps, (r) => back(t0 + reduceSteps - 1 - r))}
-      workgroupBarrier();
-      ${reduceLanes(t0)}
-      ${when(variableB, reduceChannels('B', t0))}
-      ${when(variableC, reduceChannels('C', t0))}`;
+      ${repeat(reduction.steps, (r) => back(t0 + reduction.steps - 1 - r))}
+      ${reduction.finish(t0)}`;
       })}
     }
     if (live) {
@@ -241,8 +157,8 @@ ${mainHead(size)}
       ${variableB ? '' : 'store_scratch_state(record + params.recordAdjoint + coefficients, lane, gradB);'}
       ${variableC ? '' : 'store_scratch_state(record + params.recordC + coefficients, lane, gradC);'}
     }
-    ${when(D, sumOverLanes('D'))}
-    ${when(deltaBias, sumOverLanes('Bias'))}
+    ${when(D, storeSum('D'))}
+    ${when(deltaBias, storeSum('Bias'))}
   }
 }
 `;
@@ -254,11 +170,12 @@ ${mainHead(size)}
     resets && 'resets',
   ];
   return assembleKernel(variant, {
-    label: `gradients of chunks${variable ? '' : ', constant B and C'}`,
+    label: variant.subgroup > 0 ? 'gradients of chunks, sums in subgroups' : 'gradients of chunks',
     reads: reads.filter((name) => name !== false),
     writes: ['gradU', 'gradDelta', ...(z ? (['gradZ'] as const) : [])],
     scratch: true,
     states: true,
+    subgroups: variant.subgroup > 0,
     stateReads: ['A', 'B', 'C', 'scratch'],
     stateWrites: ['scratch'],
     body,

@@ -5,17 +5,23 @@ import { type Variant, when, width } from './variant';
  * are counted over two dimensions, since one dimension holds 65535 only. `blocks` are the workgroups of a group.
  */
 export function jobCode(variant: Variant, blocks: 'groupBlocks' | 'slots'): string {
-  const { channelBlock } = variant;
+  const { channelBlock, lanes, subgroup } = variant;
   return `
-  let job = place.y * places.x + place.x;
+  let job = group_id.y * groups.x + group_id.x;
   let blocks = params.groups * params.${blocks};
   if (job >= blocks * params.chunks * params.batch) { return; }
   let b = (job / blocks) / params.chunks;
   let chunk = (job / blocks) % params.chunks;
   let group = (job % blocks) / params.${blocks};
   let block = (job % blocks) % params.${blocks};
-  let lane = local / ${channelBlock}u;
-  let c = local % ${channelBlock}u;
+  ${
+    blocks === 'slots' && subgroup > 0
+      ? `let place = local % ${subgroup / lanes}u; // among the subgroup's channels
+  let lane = (local % ${subgroup}u) / ${subgroup / lanes}u;
+  let c = (local / ${subgroup}u) * ${subgroup / lanes}u + place;`
+      : `let lane = local / ${channelBlock}u;
+  let c = local % ${channelBlock}u;`
+  }
   let begin = chunk * params.chunkLength;
   let end = min(begin + params.chunkLength, params.length);
   let record = params.records + (b * params.chunks + chunk) * params.recordStride;
@@ -24,7 +30,7 @@ export function jobCode(variant: Variant, blocks: 'groupBlocks' | 'slots'): stri
 
 export const mainHead = (size: number): string => `
 @compute @workgroup_size(${size})
-fn main(@builtin(workgroup_id) place: vec3u, @builtin(num_workgroups) places: vec3u,
+fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {`;
 
 /** `channel`, whether it is one, and what the kernel keeps of it in registers. */

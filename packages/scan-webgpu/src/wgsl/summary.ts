@@ -139,7 +139,7 @@ export const elementwiseSize = 64;
 /** Element of this invocation, over two dimensions of workgroups; past `count` it returns. */
 export function elementCode(count: string): string {
   return `
-  let element = (place.y * places.x + place.x) * ${elementwiseSize}u + local;
+  let element = (group_id.y * groups.x + group_id.x) * ${elementwiseSize}u + local;
   if (element >= ${count}) { return; }`;
 }
 
