@@ -97,8 +97,14 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
 
   Raw<F> u, delta, z, gradY;
   Value h[S], carry[S], A[S];
+  float biasAhead[V] = {}, skipAhead[V] = {};
   const long long boundaryRow = (b * p.chunks + chunk) * p.channels;
   const long long rowOffset = itemOffset<F>(p, tile, t0, lane) - tile.first;
+  const auto load = [](float (&to)[V], const float *at) {
+    const auto pack = loadPack<float, V>(at);
+#pragma unroll
+    for (int v = 0; v < V; v++) to[v] = pack.x[v];
+  };
   const auto fetch = [&](const Tile &of) {
     const long long offset = rowOffset + of.first;
     u.load(p, of, p.u, offset, t0, lane);
@@ -110,6 +116,10 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
     loadValues<F>(h, p.checkpoints, boundaryRow + channel, k, dState, valid);
     loadValues<F>(carry, p.adjoints, boundaryRow + channel, k, dState, valid);
     loadValues<F>(A, p.A, channel, k, dState, valid);
+    const Item<F> item(0, lane);
+    const int first = of.first + (F::M ? min(item.c, of.valid - 1) : item.c);
+    if (p.deltaBias != nullptr) load(biasAhead, p.deltaBias + first);
+    if (p.D != nullptr) load(skipAhead, p.D + first);
   };
   // adds up what the slices left of the tile before, and stores it
   const auto storeSums = [&](const Tile &of, const float *sums) {
@@ -145,13 +155,11 @@ template <class F> __device__ __forceinline__ void backwardScan(const ScanArgume
   Tile before = tile;
   for (int i = from; i < to; i++) {
     float *const sums = sumsBuffers + (i & 1) * sumsFloats;
-    float bias[V] = {}, skip[V] = {};
+    float bias[V], skip[V];
 #pragma unroll
     for (int v = 0; v < V; v++) {
-      const Item<F> item(0, lane);
-      const int d = tile.first + (F::M ? min(item.c + v, tile.valid - 1) : item.c + v);
-      if (p.deltaBias != nullptr) bias[v] = p.deltaBias[d];
-      if (p.D != nullptr) skip[v] = p.D[d];
+      bias[v] = biasAhead[v];
+      skip[v] = skipAhead[v];
     }
     const Raw<F> uNow = u, zNow = z, gradNow = gradY;
     struct {

@@ -39,9 +39,6 @@ function layout(module: Layout['module'], name: string, lanes: number, statesPer
 export const layouts: readonly Layout[] = [
   layout('real16', 'n16k4', 4, 4),
   layout('real16', 'n16k8', 8, 2),
-  layout('real16', 'n16k4t4', 4, 4, { kernels: 'backward', steps: 4 }), // TEMP
-  layout('real16', 'n16k4t4w', 4, 4, { kernels: 'backward', steps: 4, slices: 8 }), // TEMP
-  layout('real16', 'n16k2t4', 2, 8, { kernels: 'backward', steps: 4, slices: 8 }), // TEMP
   layout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
   layout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
   layout('real', 'n8k2', 2, 4),

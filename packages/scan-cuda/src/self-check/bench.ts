@@ -235,13 +235,13 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
   };
   const warps = (entry.batch * entry.channels) / 16;
   for (const name of ['n16k4', 'n16k4r2']) {
-    for (const target of [0, 2, 4, 6, 8, 12, 16]) {
+    for (const target of [0, 3, 6, 8, 9, 12, 16]) {
       const segments = Math.max(1, Math.round((target * context.multiprocessors) / warps));
       if (target === 0 || (segments > 1 && segments * 64 <= entry.length)) await walk(`${name} segments ${segments}`, { walk: name, segments });
     }
   }
   for (const name of ['n16k4', 'n16k8']) for (const slices of [2, 4, 8]) await walk(`${name} slices ${slices}`, { walk: name, slices });
-  for (const name of ['n16k4', 'n16k8', ...(entry.dtype === 'bf16' ? ['n16k4t4', 'n16k4t4w', 'n16k2t4'] : [])]) {
+  for (const name of ['n16k4', 'n16k8']) {
     const options = { ...base, pass: 'backward', override: { backward: name } } as const;
     await run(`main ${name}`, options, (kernel) => kernel.startsWith('backward'), false);
     await run(`sums ${name}`, options, () => false, true);
