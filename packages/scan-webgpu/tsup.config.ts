@@ -1,3 +1,0 @@
-import { library } from '@mamba-ts/tsup-preset';
-
-export default library();

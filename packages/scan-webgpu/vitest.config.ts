@@ -1,3 +1,0 @@
-import { packageTests } from '@mamba-ts/vitest-preset';
-
-export default packageTests('scan-webgpu');
