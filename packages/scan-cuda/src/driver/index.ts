@@ -1,0 +1,5 @@
+export { CudaError } from './errors';
+export { type CudaDriver, type CudaFunctionName, loadCudaDriver } from './library';
+export { CudaContext, type CudaContextOptions, type DevicePointer, type HostBuffer } from './context';
+export { CudaFunction, CudaModule, type Grid, KernelArguments } from './module';
+export { CudaEvent, CudaGraph, CudaStream } from './stream';

@@ -1,0 +1,89 @@
+import type { CudaDriver } from './library';
+import type { CudaStream } from './stream';
+
+const maxDynamicSharedMemory = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+const registers = 4; // CU_FUNC_ATTRIBUTE_NUM_REGS
+
+export type Grid = readonly [x: number, y?: number, z?: number];
+
+/** Arguments of a kernel, at fixed addresses: write new values into `bytes` between launches. Launches copy them. */
+export class KernelArguments {
+  readonly bytes: ArrayBuffer;
+  /** The `void **kernelParams` of a launch. */
+  readonly pointers: BigUint64Array;
+
+  /** @param offsets where each argument starts within the `size` bytes */
+  constructor(driver: CudaDriver, size: number, offsets: readonly number[]) {
+    this.bytes = new ArrayBuffer(Math.max(size, 64));
+    const base = driver.address(new Uint8Array(this.bytes));
+    this.pointers = BigUint64Array.from(offsets, (offset) => base + BigInt(offset));
+  }
+}
+
+/** Kernels that were loaded together. */
+export class CudaModule {
+  private readonly handle: bigint;
+  private readonly functions = new Map<string, CudaFunction>();
+
+  constructor(
+    private readonly driver: CudaDriver,
+    image: Uint8Array,
+  ) {
+    // The driver takes PTX as a C string.
+    const terminated = new Uint8Array(image.length + 1);
+    terminated.set(image);
+    const handle = new BigUint64Array(1);
+    driver.check('cuModuleLoadData', handle, terminated);
+    this.handle = handle[0];
+  }
+
+  /** A kernel by name. */
+  function(name: string): CudaFunction {
+    let found = this.functions.get(name);
+    if (found === undefined) {
+      const handle = new BigUint64Array(1);
+      this.driver.check('cuModuleGetFunction', handle, this.handle, name);
+      found = new CudaFunction(this.driver, name, handle[0]);
+      this.functions.set(name, found);
+    }
+    return found;
+  }
+
+  unload(): void {
+    this.driver.check('cuModuleUnload', this.handle);
+  }
+}
+
+/** One kernel. */
+export class CudaFunction {
+  private sharedLimit = 48 * 1024;
+
+  constructor(
+    private readonly driver: CudaDriver,
+    readonly name: string,
+    private readonly handle: bigint,
+  ) {}
+
+  /** Registers per thread. */
+  get registers(): number {
+    const value = new Int32Array(1);
+    this.driver.check('cuFuncGetAttribute', value, registers, this.handle);
+    return value[0];
+  }
+
+  /** Lets launches have `bytes` of dynamic shared memory; more than 48 KiB needs to be asked for. */
+  allowSharedMemory(bytes: number): void {
+    if (bytes <= this.sharedLimit) return;
+    this.driver.check('cuFuncSetAttribute', this.handle, maxDynamicSharedMemory, bytes);
+    this.sharedLimit = bytes;
+  }
+
+  /** Queues the kernel; the arguments' values are taken now. Also while the stream is being captured. */
+  launch(stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments): void {
+    this.driver.check(
+      'cuLaunchKernel',
+      ...[this.handle, grid[0], grid[1] ?? 1, grid[2] ?? 1, block[0], block[1] ?? 1, block[2] ?? 1],
+      ...[sharedBytes, stream?.handle ?? 0n, args.pointers, 0n],
+    );
+  }
+}

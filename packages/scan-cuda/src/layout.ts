@@ -1,0 +1,91 @@
+// How warps are laid over a scan: the TypeScript side of kernels/layout.cuh.
+import type { ScanShape } from '@mamba-ts/scan';
+
+/** Storage of u, delta, z, y, variable B and C, and their gradients. Everything else is float32. */
+export type ScanDtype = 'float32' | 'bf16';
+
+/** One instance of the kernels' `Layout` template. */
+export interface Layout {
+  /** Suffix of the kernels' names, e.g. `n16k4`. */
+  readonly name: string;
+  readonly module: 'real16' | 'real' | 'general';
+  readonly complex: boolean;
+  /** Any sizes and alignment, constant or variable B and C; otherwise dState is exactly `states`. */
+  readonly masked: boolean;
+  /** Most states per channel. */
+  readonly states: number;
+  /** Lanes that share a channel, states of a lane, channels of a warp, steps of a tile. */
+  readonly lanes: number;
+  readonly statesPerLane: number;
+  readonly channels: number;
+  readonly steps: number;
+  /** Channels of a lane: `channels` is 32 / lanes times as many. */
+  readonly perLane: number;
+  /** Which kernels it has: `whole` warps have channels of their own, `split` ones share them, `backward` is the second half. */
+  readonly kernels: 'whole' | 'split and backward' | 'backward';
+  /** Warps of a block in backward: each takes `steps` steps of a chunk. */
+  readonly slices: number;
+}
+
+function makeLayout(module: Layout['module'], name: string, lanes: number, statesPerLane: number, kind: Partial<Layout> = {}): Layout {
+  const { complex = false, perLane = 1 } = kind;
+  return {
+    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane, slices: 4 },
+    ...{ channels: (32 / lanes) * perLane, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
+    ...kind,
+  };
+}
+
+export const layouts: readonly Layout[] = [
+  makeLayout('real16', 'n16k4', 4, 4),
+  makeLayout('real16', 'n16k8', 8, 2),
+  makeLayout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
+  makeLayout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
+  makeLayout('real', 'n8k2', 2, 4),
+  makeLayout('real', 'n32k8', 8, 4),
+  makeLayout('real', 'n64k16', 16, 4),
+  makeLayout('real', 'n128k32', 32, 4),
+  makeLayout('general', 'real32', 8, 4, { masked: true }),
+  makeLayout('general', 'real256', 32, 8, { masked: true }),
+  makeLayout('general', 'complex16', 8, 2, { masked: true, complex: true }),
+  makeLayout('general', 'complex256', 32, 8, { masked: true, complex: true }),
+];
+
+/** Layouts that can run a scan, the more special ones first. */
+export function layoutsOf(shape: ScanShape, kernels: Layout['kernels']): readonly Layout[] {
+  const perGroup = shape.channels / shape.groups;
+  return layouts.filter((layout) => {
+    if (layout.kernels !== kernels && !(kernels === 'backward' && layout.kernels === 'split and backward')) return false;
+    if (layout.complex !== shape.complex) return false;
+    if (layout.masked) return shape.dState <= layout.states;
+    return shape.variableB && shape.variableC && shape.dState === layout.states && perGroup % layout.channels === 0;
+  });
+}
+
+/** Warps' worth of channels: tiles of a batch. */
+export function tilesPerGroup(shape: ScanShape, layout: Layout): number {
+  return Math.ceil(shape.channels / shape.groups / layout.channels);
+}
+
+/** Shared memory of one warp in floats: `Layout::warpFloats`. */
+function warpFloats({ masked, complex, lanes, statesPerLane, channels, steps }: Layout): number {
+  const width = complex ? 2 : 1;
+  const row = masked ? lanes * statesPerLane * width : steps * statesPerLane + 4;
+  const coefficients = (masked ? Math.max(steps, channels) : lanes) * row;
+  return channels * (2 * steps + 4) + 2 * coefficients + 4 * channels * (steps + 4) + 32;
+}
+
+/** Shared memory of a warp with two buffers: `Layout::doubleFloats`. */
+function doubleFloats({ steps, statesPerLane, lanes, channels }: Layout): number {
+  return 2 * (channels * (2 * steps + 4) + 2 * lanes * (steps * statesPerLane + 4) + channels * (steps + 4) + 32);
+}
+
+/** Dynamic shared memory of a block in bytes. */
+export function sharedBytes(layout: Layout, kernel: 'whole' | 'split' | 'backward', warps: number): number {
+  const part = 32 * layout.statesPerLane * (layout.complex ? 2 : 1);
+  const own = warps * warpFloats(layout);
+  if (kernel === 'whole') return 4 * warps * doubleFloats(layout);
+  if (kernel === 'split') return 4 * (own + 2 * warps * 2 * part);
+  const sums = warps * (layout.masked ? 3 : 1) * part + warps * 2 * layout.channels;
+  return 4 * (own + (layout.masked ? 1 : 2) * (warps * 3 * part + sums));
+}

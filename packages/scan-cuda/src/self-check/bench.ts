@@ -1,0 +1,251 @@
+// Times of the scan on a card: graphs of several launches between two events, medians over many replays.
+import { type ScanShape, scanSize } from '@mamba-ts/scan';
+import { uniformSource } from '@mamba-ts/scan/conformance';
+import type { CudaContext, CudaStream } from '../driver/index';
+import type { ScanDtype } from '../layout';
+import { type PlanOverride, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
+import { CudaScan, type ScanPointers, scanBytes } from '../scan';
+import { toBf16 } from './device-scan';
+
+/** The official kernel's times on an H200 in ms: forward, forward + backward. */
+export interface BenchShape {
+  readonly batch: number;
+  readonly channels: number;
+  readonly length: number;
+  readonly dtype: ScanDtype;
+  readonly official: readonly [forward: number, both: number];
+}
+
+const shape = (batch: number, channels: number, length: number, forward: number, both: number, dtype: ScanDtype = 'bf16'): BenchShape => ({
+  ...{ batch, channels, length, dtype },
+  official: [forward, both],
+});
+
+export const benchShapes: readonly BenchShape[] = [
+  shape(64, 1024, 512, 0.535, 2.63),
+  shape(32, 1024, 1024, 0.564, 2.87),
+  shape(16, 1024, 2048, 0.59, 2.91),
+  shape(8, 1024, 4096, 0.595, 2.95),
+  shape(4, 1024, 8192, 0.668, 3.15),
+  shape(2, 1024, 16384, 0.715, 3.44),
+  shape(1, 1024, 32768, 0.708, 3.73),
+  shape(1, 1024, 131072, 2.86, 14.2),
+  shape(1, 1024, 524288, 11.6, 56.4),
+  shape(8, 2048, 2048, 0.591, 2.9),
+  shape(1, 1536, 2048, 0.069, 0.346),
+  shape(1, 1536, 256, 0.017, 0.258),
+  shape(16, 1024, 2048, 1.158, 3.83, 'float32'),
+];
+
+export interface Timing {
+  readonly median: number;
+  /** 10th and 90th percentile. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Time of what `body` queues, in ms. */
+export function time(context: CudaContext, stream: CudaStream, body: () => void, budget: number = 60): Timing {
+  const [start, end] = [context.createEvent(), context.createEvent()];
+  const measure = (run: () => void): number => {
+    start.record(stream);
+    run();
+    end.record(stream);
+    end.synchronize();
+    return end.since(start);
+  };
+  measure(body);
+  const once = Math.min(measure(body), measure(body));
+  const repeats = Math.max(1, Math.min(50, Math.floor(1 / once)));
+  const graph = stream.capture(() => {
+    for (let i = 0; i < repeats; i++) body();
+  });
+  measure(() => graph.launch(stream));
+  const samples: number[] = [];
+  const runs = Math.max(7, Math.min(60, Math.floor(budget / (once * repeats))));
+  for (let i = 0; i < runs; i++) samples.push(measure(() => graph.launch(stream)) / repeats);
+  samples.sort((a, b) => a - b);
+  graph.destroy();
+  start.destroy();
+  end.destroy();
+  const at = (fraction: number): number => samples[Math.round(fraction * (samples.length - 1))];
+  return { median: at(0.5), low: at(0.1), high: at(0.9) };
+}
+
+/** Device memory with a scan's arrays, filled with plausible random numbers. */
+export class BenchArrays {
+  readonly pointers: Record<string, bigint> = {};
+  private readonly random: Record<'normal' | 'step', Float32Array>;
+
+  constructor(
+    private readonly context: CudaContext,
+    readonly plan: ScanPlan,
+  ) {
+    const uniform = uniformSource(5);
+    const block = (value: () => number): Float32Array => Float32Array.from({ length: 1 << 20 }, value);
+    const normal = (): number => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+    this.random = { normal: block(normal), step: block(() => 0.5 * normal()) };
+    for (const name of ['u', 'delta', 'B', 'C', 'z'] as const) this.pointers[name] = this.fill(name);
+    this.pointers.gradY = this.fill('y');
+    const { channels, dState } = plan.shape;
+    this.pointers.A = this.upload(Float32Array.from({ length: channels * dState }, (_, index) => -1 - (index % dState)));
+    this.pointers.D = this.upload(new Float32Array(channels).fill(1));
+    this.pointers.deltaBias = this.upload(Float32Array.from({ length: channels }, () => -4 + 2 * uniform()));
+    for (const [result, of] of [
+      ...([['y', 'y'], ['gradU', 'u'], ['gradDelta', 'delta'], ['gradZ', 'z'], ['gradA', 'A'], ['gradB', 'B'], ['gradC', 'C']] as const),
+      ...([['gradD', 'D'], ['gradDeltaBias', 'deltaBias']] as const),
+    ]) {
+      this.pointers[result] = context.allocate(scanBytes(plan, of));
+    }
+  }
+
+  private upload(values: ArrayBufferView): bigint {
+    const pointer = this.context.allocate(values.byteLength);
+    this.context.upload(pointer, values);
+    return pointer;
+  }
+
+  /** Random numbers over the whole array: one block, copied again and again. */
+  private fill(name: 'u' | 'delta' | 'B' | 'C' | 'z' | 'y'): bigint {
+    const { context, plan } = this;
+    const values = this.random[name === 'delta' ? 'step' : 'normal'];
+    const bytes = scanBytes(plan, name);
+    const block = bytes < scanSize(plan.shape, name) * 4 ? toBf16(values) : values;
+    const pointer = context.allocate(bytes);
+    for (let at = 0; at < bytes; at += block.byteLength) {
+      context.upload(pointer + BigInt(at), new Uint8Array(block.buffer, 0, Math.min(block.byteLength, bytes - at)));
+    }
+    return pointer;
+  }
+
+  all(more: Record<string, bigint> = {}): ScanPointers {
+    return { ...this.pointers, ...more } as unknown as ScanPointers;
+  }
+
+  free(): void {
+    for (const pointer of Object.values(this.pointers)) this.context.free(pointer);
+  }
+}
+
+export interface BenchRow {
+  readonly shape: ScanShape;
+  readonly dtype: ScanDtype;
+  readonly forward: Timing;
+  readonly backward: Timing;
+  readonly both: Timing;
+  /** Least time for the bytes that must move, and for the exponentials, in ms; fractions of both that were reached. */
+  readonly floors: Record<'forward' | 'both', { readonly bytes: number; readonly exponentials: number }>;
+  readonly official: readonly [forward: number, both: number];
+  readonly speedup: readonly [forward: number, both: number];
+  readonly plans: readonly [forward: string, backward: string];
+  readonly memory: { readonly checkpointBytes: number; readonly scratchBytes: number };
+}
+
+const bytesPerMs = 4.3e9;
+const exponentialsPerMs = 4.08e9;
+
+/** Each input read once and each output written once; an exponential per state and step, in each direction one. */
+function floorsOf({ batch, length, channels, dState }: ScanShape, dtype: ScanDtype): BenchRow['floors'] {
+  const size = dtype === 'bf16' ? 2 : 4;
+  const rows = batch * length;
+  const forward = (4 * channels + 2 * dState) * rows * size;
+  const both = forward + (7 * channels + 4 * dState) * rows * size;
+  const exponentials = (rows * channels * dState) / exponentialsPerMs;
+  return {
+    forward: { bytes: forward / bytesPerMs, exponentials },
+    both: { bytes: both / bytesPerMs, exponentials: 2 * exponentials },
+  };
+}
+
+export function scanShapeOfBench({ batch, channels, length }: BenchShape): ScanShape {
+  return { batch, channels, length, dState: 16, groups: 1, complex: false, variableB: true, variableC: true };
+}
+
+/** Times one shape with the plans that are chosen for it. */
+export async function benchScan(context: CudaContext, kernels: CudaScan, entry: BenchShape): Promise<BenchRow> {
+  const scan = scanShapeOfBench(entry);
+  const base = { dtype: entry.dtype, deltaSoftplus: true, multiprocessors: context.multiprocessors };
+  const forwardPlan = planScan(scan, { ...base, pass: 'forward' });
+  const savingPlan = planScan(scan, { ...base, pass: 'forward', checkpoints: true });
+  const backwardPlan = planScan(scan, { ...base, pass: 'backward', checkpoints: true });
+  const [forward, saving, backward] = [await kernels.prepare(forwardPlan), await kernels.prepare(savingPlan), await kernels.prepare(backwardPlan)];
+  const arrays = new BenchArrays(context, backwardPlan);
+  const stream = context.createStream();
+  const scratch = context.allocate(Math.max(backwardPlan.scratchBytes, savingPlan.scratchBytes));
+  const checkpoints = context.allocate(backwardPlan.checkpointBytes);
+  const pointers = arrays.all({ scratch, checkpoints });
+  const results = {
+    forward: time(context, stream, () => forward.launch(pointers, stream)),
+    backward: time(context, stream, () => backward.launch(pointers, stream)),
+    both: time(context, stream, () => {
+      saving.launch(pointers, stream);
+      backward.launch(pointers, stream);
+    }),
+  };
+  context.free(scratch);
+  context.free(checkpoints);
+  arrays.free();
+  stream.destroy();
+  return {
+    ...{ shape: scan, dtype: entry.dtype, ...results, floors: floorsOf(scan, entry.dtype), official: entry.official },
+    speedup: [entry.official[0] / results.forward.median, entry.official[1] / results.both.median],
+    plans: [savingPlan.explanation, backwardPlan.explanation],
+    memory: { checkpointBytes: backwardPlan.checkpointBytes, scratchBytes: backwardPlan.scratchBytes },
+  };
+}
+
+/** A line of the table. */
+export function printRow({ shape: s, dtype, forward, both, backward, floors, speedup }: BenchRow): string {
+  const ms = ({ median, low, high }: Timing): string => `${median.toFixed(4)} ±${((100 * (high - low)) / 2 / median).toFixed(1)}%`;
+  const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)}%`;
+  const cells = [
+    `${s.batch}x${s.channels}x${s.length} ${dtype}`,
+    ...[ms(forward), `${speedup[0].toFixed(2)}x`, percent(floors.forward.bytes, forward.median), percent(floors.forward.exponentials, forward.median)],
+    ms(backward),
+    ...[ms(both), `${speedup[1].toFixed(2)}x`, percent(floors.both.bytes, both.median), percent(floors.both.exponentials, both.median)],
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+export const tableHead: string =
+  '| B x D x L | forward ms | vs official | of bytes | of exp2 | backward ms | forward + backward ms | vs official | of bytes | of exp2 |\n' +
+  '|---|---|---|---|---|---|---|---|---|---|';
+
+/** Times every way of running each kernel on one shape: what the plan's choices rest on. */
+export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: BenchShape, print: (line: string) => void): Promise<void> {
+  const scan = scanShapeOfBench(entry);
+  const base = { dtype: entry.dtype, deltaSoftplus: true, checkpoints: true, multiprocessors: context.multiprocessors };
+  const arrays = new BenchArrays(context, planScan(scan, { ...base, pass: 'forward' }));
+  const stream = context.createStream();
+  const title = `${entry.batch}x${entry.channels}x${entry.length} ${entry.dtype}`;
+  const run = async (label: string, options: ScanPlanOptions, keep: (kernel: string) => boolean, sums: boolean): Promise<void> => {
+    const whole = planScan(scan, options);
+    const plan: ScanPlan = { ...whole, kernels: whole.kernels.filter((kernel) => keep(kernel.name)), sums: sums ? whole.sums : [] };
+    const prepared = await kernels.prepare(plan);
+    const extra = { checkpoints: context.allocate(plan.checkpointBytes), scratch: context.allocate(plan.scratchBytes) };
+    const pointers = arrays.all(extra);
+    const { median } = time(context, stream, () => prepared.launch(pointers, stream), 8);
+    print(`${title} ${label} ${median.toFixed(4)}`);
+    for (const pointer of Object.values(extra)) context.free(pointer);
+  };
+  const adjoint = (kernel: string): boolean => kernel.includes('adjoint');
+  const walk = async (label: string, override: PlanOverride): Promise<void> => {
+    await run(`forward ${label}`, { ...base, pass: 'forward', override }, () => true, false);
+    await run(`adjoint ${label}`, { ...base, pass: 'backward', override }, adjoint, false);
+  };
+  const warps = (entry.batch * entry.channels) / 16;
+  for (const name of ['n16k4', 'n16k4r2']) {
+    for (const target of [0, 8, 12, 24]) {
+      const segments = Math.max(1, Math.round((target * context.multiprocessors) / warps));
+      if (target === 0 || (segments > 1 && segments * 64 <= entry.length)) await walk(`${name} segments ${segments}`, { walk: name, segments });
+    }
+  }
+  for (const name of ['n16k4', 'n16k8']) for (const slices of [4, 8]) await walk(`${name} slices ${slices}`, { walk: name, slices });
+  for (const name of ['n16k4']) {
+    const options = { ...base, pass: 'backward', override: { backward: name } } as const;
+    await run(`main ${name}`, options, (kernel) => kernel.startsWith('backward'), false);
+    await run(`sums ${name}`, options, () => false, true);
+  }
+  arrays.free();
+  stream.destroy();
+}

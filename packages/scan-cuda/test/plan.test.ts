@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { ScanShapeError, type ScanShape } from '@mamba-ts/scan';
+import { scanCases } from '@mamba-ts/scan/conformance';
+import { type PlannedKernel, planScan, scanBytes } from '@mamba-ts/scan-cuda';
+
+const mamba: ScanShape = {
+  ...{ batch: 16, length: 2048, channels: 1024, dState: 16, groups: 1 },
+  ...{ complex: false, variableB: true, variableC: true },
+};
+
+/** Channels times steps that a forward plan's warps cover. */
+function coverage(shape: ScanShape, kernel: PlannedKernel, channels: number): number {
+  const { segments = 1, segmentSteps = 0 } = kernel.values ?? {};
+  const steps = segments > 1 ? segments * segmentSteps : shape.length;
+  const warps = segments > 1 || kernel.threads === 128 ? (kernel.grid[0] * kernel.threads) / 32 : kernel.grid[0];
+  return (warps / segments) * channels * steps;
+}
+
+describe('plans', () => {
+  it('take the specialised kernels for the usual scan', () => {
+    const plan = planScan(mamba, { pass: 'forward', dtype: 'bf16', deltaSoftplus: true });
+    expect(plan.kernels.map(({ name }) => name)).toEqual(['forward_bf16_n16k4r2']);
+    expect(coverage(mamba, plan.kernels[0], 16)).toBe(mamba.batch * mamba.channels * mamba.length);
+    expect(plan.scratchBytes).toBe(0);
+    expect(plan.explanation).toContain('blocks of 4 warps with 16 channels each');
+  });
+
+  it('cut one long sequence into segments of whole chunks, which cover it', () => {
+    for (const length of [32768, 524288, 32767, 40001]) {
+      const plan = planScan({ ...mamba, batch: 1, length }, { pass: 'forward', dtype: 'bf16', checkpoints: true });
+      const main = plan.kernels.at(-1)!;
+      const { segments, segmentSteps } = main.values!;
+      expect(segments).toBeGreaterThan(4);
+      expect(segmentSteps % plan.chunk).toBe(0);
+      expect(segments * segmentSteps).toBeGreaterThanOrEqual(length);
+      expect((segments - 1) * segmentSteps).toBeLessThan(length);
+      expect(plan.scratchBytes).toBe(2 * segments * 1024 * 16 * 4);
+      expect(plan.kernels.map(({ name }) => name)).toEqual(['ends_bf16_n16k4r2', 'combine_forward', 'forward_bf16_n16k4r2']);
+    }
+  });
+
+  it('keep no more than states at chunk boundaries for backward', () => {
+    for (const length of [2048, 131072]) {
+      const shape = { ...mamba, length };
+      const states = (shape.batch * length * shape.channels * shape.dState * 4) / 32;
+      const given = planScan(shape, { pass: 'backward', checkpoints: true });
+      expect(given.checkpointBytes).toBe(states);
+      expect(given.scratchBytes).toBeLessThan(1.5 * states);
+      const own = planScan(shape, { pass: 'backward' });
+      expect(own.checkpointBytes).toBe(0);
+      expect(own.scratchBytes).toBeLessThan(2.5 * states);
+    }
+  });
+
+  it('exist for every case of the contract, with at least one block each', () => {
+    for (const { name, shape } of scanCases) {
+      for (const pass of ['forward', 'backward'] as const) {
+        for (const dtype of ['float32', 'bf16'] as const) {
+          const plan = planScan(shape, { pass, dtype });
+          expect(plan.explanation.length, name).toBeGreaterThan(20);
+          for (const { grid, threads, sharedBytes } of plan.kernels) {
+            expect(Math.min(...grid), name).toBeGreaterThan(0);
+            expect(threads % 32, name).toBe(0);
+            expect(threads, name).toBeLessThanOrEqual(512);
+            expect(sharedBytes, name).toBeLessThanOrEqual(99 * 1024); // what a block may have on every card since 2020
+          }
+        }
+      }
+    }
+  });
+
+  it('have arrays of scratch that do not overlap', () => {
+    for (const { name, shape } of scanCases) {
+      const plan = planScan(shape, { pass: 'backward' });
+      const starts = [...plan.scratch.values(), plan.scratchBytes];
+      expect(starts, name).toEqual([...new Set(starts)].sort((a, b) => a - b));
+      expect(starts.every((start) => start % 256 === 0), name).toBe(true);
+      for (const sum of plan.sums) expect(plan.scratch.has(sum.from), name).toBe(true);
+    }
+  });
+
+  it('are the same for sizes beyond 2^31 elements', () => {
+    const large = { ...mamba, batch: 1, length: 2 ** 22, channels: 4096 };
+    const plan = planScan(large, { pass: 'backward', dtype: 'bf16' });
+    expect(scanBytes(plan, 'u')).toBe(2 ** 35);
+    expect(scanBytes(plan, 'A')).toBe(4096 * 16 * 4);
+    expect(plan.scratchBytes).toBeGreaterThan(2 ** 33);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['a pass it does not know', () => planScan(mamba, { pass: 'sideways' as 'forward' }), 'options.pass'],
+    ['a dtype it does not know', () => planScan(mamba, { pass: 'forward', dtype: 'f16' as 'bf16' }), 'options.dtype'],
+    ['a step of several steps', () => planScan(mamba, { pass: 'step' }), 'shape.length'],
+    ['groups that do not divide', () => planScan({ ...mamba, groups: 3 }, { pass: 'forward' }), 'shape.groups'],
+    ['257 states', () => planScan({ ...mamba, dState: 257 }, { pass: 'forward' }), 'shape.dState'],
+    ['a sequence that is too long', () => planScan({ ...mamba, length: 2 ** 31 }, { pass: 'forward' }), 'shape.length'],
+    ['a layout it does not have', () => planScan(mamba, { pass: 'forward', override: { walk: 'n17' } }), 'options.override.walk'],
+  ])('refuse %s by name', (_, call, argument) => {
+    expect(call).toThrow(ScanShapeError);
+    expect(call).toThrow(argument);
+  });
+});
