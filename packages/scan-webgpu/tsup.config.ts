@@ -1,0 +1,3 @@
+import { library } from '@mamba-ts/tsup-preset';
+
+export default library();
