@@ -1,0 +1,6 @@
+import type { Command } from '../command';
+import { cpuCommand } from './cpu';
+import { tableCommand } from './table';
+
+/** In the order of the help text. */
+export const commands: readonly Command[] = [cpuCommand, tableCommand];
