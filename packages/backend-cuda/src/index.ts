@@ -1,1 +1,1 @@
-export {};
+export type { CudaRoutine, PreparedRoutine, RoutineHost, RoutinePointers } from './routine';

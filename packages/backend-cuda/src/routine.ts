@@ -1,0 +1,51 @@
+import type { CudaContext, CudaFunction, CudaModule, CudaStream } from '@mamba-ts/scan-cuda/driver';
+import type { RoutineCall } from '@mamba-ts/tensor';
+
+/** What a backend gives its routines. */
+export interface RoutineHost {
+  readonly context: CudaContext;
+  /** Device address of the fault record (see faults.ts). */
+  readonly fault: bigint;
+  /** A kernel of a compiled module: `host.kernel(ptx, 'gather')` with `ptx` from `./ptx/NAME`. Modules are loaded once. */
+  kernel(ptx: string, name: string): CudaFunction;
+  /** As `kernel`, for PTX text or cubins that another package ships. Unloaded with the backend. */
+  load(image: Uint8Array): CudaModule;
+  /** Something that a routine wants once per backend (a library's handle, a workspace): made at first use, closed with the backend. */
+  shared<T extends { close?(): void }>(key: string, make: () => T): T;
+}
+
+/** Device addresses of one call; 0n for an absent input, an empty array or no scratch. */
+export interface RoutinePointers {
+  readonly inputs: readonly bigint[];
+  readonly outputs: readonly bigint[];
+  readonly scratch: bigint;
+}
+
+/**
+ * How one routine runs on CUDA. The file has the routine's name, as in the CPU backend. Inputs and outputs are contiguous; their addresses are
+ * aligned to 64 bytes at least.
+ */
+export interface CudaRoutine {
+  /** Awaited once when the backend is opened: for whatever cannot be had synchronously (a library, another package's kernels). */
+  open?(host: RoutineHost): Promise<void>;
+  /** Inputs that may arrive in bfloat16 or float16 as stored; the core widens all others to float32. */
+  readonly halfInputs?: readonly number[];
+  /** Why this call can't run here, or null. */
+  refuses?(call: RoutineCall, context: CudaContext): string | null;
+  /** Bytes of scratch, the same for equal calls. Planned into the program's arena: contents are undefined at each launch. */
+  scratchBytes(call: RoutineCall, context: CudaContext): number;
+  /** Picks and loads the kernels. Allocates no device memory. */
+  prepare(call: RoutineCall, host: RoutineHost): PreparedRoutine;
+}
+
+export interface PreparedRoutine {
+  /** Queues the work. May be captured into a graph, so it allocates nothing, waits for nothing and takes the pointers' values now. */
+  launch(stream: CudaStream, pointers: RoutinePointers): void;
+  /** What runs, for `explain`: e.g. `cuBLASLt bf16` or `gemm 128x128 tf32`. */
+  describe(): string;
+  /**
+   * True: the kernels leave the outputs alone when `host.fault` is set, so they may write to a program's state directly. Else such an output
+   * goes to memory of its own first, and is copied where no fault came up. Matters for in-place state (stateUpdate) only.
+   */
+  readonly guarded?: boolean;
+}
