@@ -1,1 +1,1 @@
-// Nothing is exported yet: a declared module for the packages that name it.
+export type { Device } from '@mamba-ts/tensor';
