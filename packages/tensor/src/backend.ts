@@ -1,5 +1,6 @@
 import type { Program, RoutineCall } from './compile/program';
 import type { DType, HostArray } from './dtype';
+import type { HalfInputs } from './graph/routines';
 
 /**
  * What a device implements. A new backend is one printer (Kernel → device code), one runtime (this interface) and its routines.
@@ -28,6 +29,12 @@ export interface Backend {
   readSync?(buffer: DeviceBuffer, dtype: DType, count: number): HostArray;
   /** Device → device copy of `bytes` from the start of both. */
   copy(source: DeviceBuffer, target: DeviceBuffer, bytes: number): void;
+
+  /**
+   * Per routine, the positions of the inputs that it takes as stored when they are bfloat16 or float16; `RoutineCall.inputs` says which type
+   * came. Sums are still done in float32. The core widens every other half-precision input before the call, and all of them where this is absent.
+   */
+  readonly halfInputs?: HalfInputs;
 
   /** Null if this routine call can run here, else the reason why not (it ends up in the error message). */
   refuses(call: RoutineCall): string | null;

@@ -29,4 +29,4 @@ export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } fr
 export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
 export type { KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';
 export { binaryOps, unaryOps } from './graph/primitives';
-export { type RoutineName, routineNames } from './graph/routines';
+export { type HalfInputs, halfInputPositions, type RoutineName, routineNames } from './graph/routines';

@@ -1,6 +1,7 @@
 // A few rows against many, both stored row by row: out[i, j] = few[i] . many[j]. For decoding (1 row of x, all rows of
 // a transposed weight) and products with a single column. `many` is streamed once, one row at a time: two or four
 // streams at once are slower from memory (toolchain.md).
+import { BFLOAT16, FLOAT, FLOAT16, highHalf, loadSome, lowHalf, shiftOf, widenRow } from '../half';
 import { madd, zero, laneSum, loadLanes } from '../vector';
 import { address, field, sliceBegin, useful } from '../slicing';
 
@@ -10,7 +11,8 @@ import { address, field, sliceBegin, useful } from '../slicing';
 /**
  * Parameters: 0 few, 1 many (count, k), 2 out, 3 workspaces, 4 batch, 5 rows of few, 6 count, 7 k, 8 flag: few is
  * stored (k, rows), 9..11 bytes from one matrix of the batch to the next in few, many, out, 12 and 13 bytes from out[i,
- * j] to out[i + 1, j] and out[i, j + 1], 14 bytes of a workspace, 15 number of workspaces.
+ * j] to out[i + 1, j] and out[i, j + 1], 14 bytes of a workspace, 15 number of workspaces, 16 element type of many, 17
+ * offset in the workspace of a row of many in float32.
  */
 export function matmulDots(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 4), rows = field(params, 5), count = field(params, 6), k = field(params, 7);
@@ -18,6 +20,8 @@ export function matmulDots(params: usize, tid: i32, threads: i32): void {
   threads = useful(min(threads, field(params, 15)), <i64>batch * <i64>rows * <i64>count * <i64>max(k, 1), GRAIN);
   if (tid >= threads) return;
   const outFew = address(params, 12), outMany = address(params, 13);
+  const type = field(params, 16), manyLine = <usize>k << shiftOf(type);
+  const workspace = address(params, 3) + <usize>tid * address(params, 14), wide = workspace + address(params, 17);
   const total = batch * count;
   const end = sliceBegin(total, tid + 1, threads);
   for (let begin = sliceBegin(total, tid, threads); begin < end;) {
@@ -25,15 +29,21 @@ export function matmulDots(params: usize, tid: i32, threads: i32): void {
     const length = min(count - first, end - begin);
     let few = address(params, 0) + <usize>matrix * address(params, 9);
     if (field(params, 8) != 0) {
-      const copy = address(params, 3) + <usize>tid * address(params, 14);
-      transpose(k, rows, few, copy);
-      few = copy;
+      transpose(k, rows, few, workspace);
+      few = workspace;
     }
-    let many = address(params, 1) + <usize>matrix * address(params, 10) + ((<usize>first * <usize>k) << 2);
+    let many = address(params, 1) + <usize>matrix * address(params, 10) + <usize>first * manyLine;
     let out = address(params, 2) + <usize>matrix * address(params, 11) + <usize>first * outMany;
     for (let j = 0; j < length; j++) {
-      dotRows(rows, k, few, many, out, outFew);
-      many += <usize>k << 2;
+      if (type == FLOAT) {
+        dotRows(rows, k, few, many, out, outFew);
+      } else if (rows == 1) {
+        store<f32>(out, type == BFLOAT16 ? dotOneBFloat16(k, few, many) : dotOneFloat16(k, few, many));
+      } else {
+        widenRow(k, many, wide, type);
+        dotRows(rows, k, few, wide, out, outFew);
+      }
+      many += manyLine;
       out += outMany;
     }
     begin += length;
@@ -78,6 +88,30 @@ function dotOne(k: i32, x: usize, w: usize): f32 {
   for (k &= 15; k > 0; k -= 4) {
     s0 = madd(loadLanes(w, k), loadLanes(x, k), s0);
     w += 16;
+    x += 16;
+  }
+  return laneSum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+}
+
+function dotOneBFloat16(k: i32, x: usize, w: usize): f32 { return dotOneHalf(k, x, w, BFLOAT16); }
+function dotOneFloat16(k: i32, x: usize, w: usize): f32 { return dotOneHalf(k, x, w, FLOAT16); }
+
+/** The sums of dotOne, in the same order: the bits are those of the widened row. */
+@inline function dotOneHalf(k: i32, x: usize, w: usize, type: i32): f32 {
+  let s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
+  const end = x + (<usize>(k & ~15) << 2);
+  while (x != end) {
+    const w0 = v128.load(w), w1 = v128.load(w, 16);
+    s0 = madd(lowHalf(w0, type), v128.load(x), s0);
+    s1 = madd(highHalf(w0, type), v128.load(x, 16), s1);
+    s2 = madd(lowHalf(w1, type), v128.load(x, 32), s2);
+    s3 = madd(highHalf(w1, type), v128.load(x, 48), s3);
+    w += 32;
+    x += 64;
+  }
+  for (let rest = k & 15; rest > 0; rest -= 4) {
+    s0 = madd(loadSome(w, rest, type), loadLanes(x, rest), s0);
+    w += 8;
     x += 16;
   }
   return laneSum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));

@@ -3,6 +3,7 @@
 // a result can see, and the same for every thread.
 import { ROWS, tile6x8, tile4x8, tile6x4, tile4x4 } from './tiles';
 import { packB, packTransposedB, packTransposedA, packRows } from './pack';
+import { FLOAT, shiftOf } from '../half';
 import { loadLanes, storeLanes } from '../vector';
 
 /** Terms per block of the sum. */
@@ -23,21 +24,22 @@ import { loadLanes, storeLanes } from '../vector';
 
 /**
  * Rows [i0, i1) and columns [j0, j1) of C (m, n) = A B; j0 is a multiple of 8. Row distances are in bytes; with k = 0
- * the result is 0.
+ * the result is 0. `typeB`: element type of B.
  */
 export function multiplyRegion(
-  k: i32, a: usize, aLine: usize, transposeA: bool, b: usize, bLine: usize, transposeB: bool, c: usize, cRow: usize,
-  i0: i32, i1: i32, j0: i32, j1: i32, workspace: usize, blockB: usize,
+  k: i32, a: usize, aLine: usize, transposeA: bool, b: usize, bLine: usize, transposeB: bool, typeB: i32,
+  c: usize, cRow: usize, i0: i32, i1: i32, j0: i32, j1: i32, workspace: usize, blockB: usize,
 ): void {
-  const inPlace = !transposeB && i1 - i0 < PACKING_ROWS;
+  const inPlace = !transposeB && typeB == FLOAT && i1 - i0 < PACKING_ROWS;
+  const shift = shiftOf(typeB);
   for (let j = j0; j < j1; j += WIDTH) {
     const columns = min(j1 - j, WIDTH);
     for (let p = 0; p == 0 || p < k; p += DEPTH) {
       const depth = min(k - p, DEPTH);
-      const corner = transposeB ? b + <usize>j * bLine + (<usize>p << 2) : b + <usize>p * bLine + (<usize>j << 2);
-      if (transposeB) packTransposedB(depth, columns, corner, bLine, blockB);
-      else if (!inPlace) packB(depth, columns, corner, bLine, blockB);
-      else if ((columns & 7) != 0) packB(depth, columns & 7, corner + (<usize>(columns & ~7) << 2), bLine, blockB);
+      const corner = transposeB ? b + <usize>j * bLine + (<usize>p << shift) : b + <usize>p * bLine + (<usize>j << shift);
+      if (transposeB) packTransposedB(depth, columns, corner, bLine, blockB, typeB);
+      else if (!inPlace) packB(depth, columns, corner, bLine, blockB, typeB);
+      else if ((columns & 7) != 0) packB(depth, columns & 7, corner + (<usize>(columns & ~7) << 2), bLine, blockB, FLOAT);
       for (let i = i0; i < i1; i += HEIGHT) {
         const rows = min(i1 - i, HEIGHT);
         const target = c + <usize>i * cRow + (<usize>j << 2);

@@ -1,4 +1,5 @@
 import { multiplyRegion } from './gemm';
+import { shiftOf } from '../half';
 import { ROWS } from './tiles';
 import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
 
@@ -8,7 +9,7 @@ import { address, field, sliceBegin, ceilDiv, useful } from '../slicing';
 /**
  * Parameters: 0 a, 1 b, 2 c, 3 workspaces, 4 batch, 5 m, 6 n, 7 k, 8 flags (1: a is (k, m), 2: b is (n, k)), 9..11
  * bytes from one matrix of the batch to the next in a, b (0: the same for all) and c, 12 bytes of a workspace, 13
- * offset of the block of B in it, 14 number of workspaces.
+ * offset of the block of B in it, 14 number of workspaces, 15 element type of b.
  */
 export function matmul(params: usize, tid: i32, threads: i32): void {
   const batch = field(params, 4), m = field(params, 5), n = field(params, 6), k = field(params, 7);
@@ -16,7 +17,8 @@ export function matmul(params: usize, tid: i32, threads: i32): void {
   threads = useful(min(threads, field(params, 14)), <i64>batch * <i64>m * <i64>n * <i64>max(k, 1), GRAIN);
   if (tid >= threads) return;
   const transposeA = (field(params, 8) & 1) != 0, transposeB = (field(params, 8) & 2) != 0;
-  const aLine = <usize>(transposeA ? m : k) << 2, bLine = <usize>(transposeB ? k : n) << 2, cRow = <usize>n << 2;
+  const aLine = <usize>(transposeA ? m : k) << 2, typeB = field(params, 15);
+  const bLine = <usize>(transposeB ? k : n) << shiftOf(typeB), cRow = <usize>n << 2;
   const workspace = address(params, 3) + <usize>tid * address(params, 12);
 
   // A matrix is cut into rowCuts x columnCuts regions unless there are enough matrices to go round.
@@ -32,7 +34,7 @@ export function matmul(params: usize, tid: i32, threads: i32): void {
     const row = inner % rowCuts, column = inner / rowCuts;
     multiplyRegion(
       k, address(params, 0) + <usize>matrix * address(params, 9), aLine, transposeA,
-      address(params, 1) + <usize>matrix * address(params, 10), bLine, transposeB,
+      address(params, 1) + <usize>matrix * address(params, 10), bLine, transposeB, typeB,
       address(params, 2) + <usize>matrix * address(params, 11), cRow,
       sliceBegin(rowTiles, row, rowCuts) * ROWS, min(sliceBegin(rowTiles, row + 1, rowCuts) * ROWS, m),
       sliceBegin(panels, column, columnCuts) * 8, min(sliceBegin(panels, column + 1, columnCuts) * 8, n),

@@ -1,23 +1,41 @@
 // Rearranges blocks of the operands into the order in which the tiles read them.
 import { ROWS } from './tiles';
-import { zero, loadLanes } from '../vector';
+import { BFLOAT16, FLOAT, FLOAT16, loadFour, loadOne, loadSome, shiftOf } from '../half';
+import { zero } from '../vector';
 
 /**
  * B (k, n), rows `bRow` bytes apart: `columns` columns from `b` on become panels of 8 columns, each (k, 8). A last
- * panel of 1 to 4 columns is (k, 4). Missing columns are 0.
+ * panel of 1 to 4 columns is (k, 4). Missing columns are 0. `type`: element type of B.
  */
-export function packB(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+export function packB(k: i32, columns: i32, b: usize, bRow: usize, target: usize, type: i32): void {
+  if (type == FLOAT) packFloats(k, columns, b, bRow, target);
+  else if (type == BFLOAT16) packBFloat16(k, columns, b, bRow, target);
+  else packFloat16(k, columns, b, bRow, target);
+}
+
+function packFloats(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packBAs(k, columns, b, bRow, target, FLOAT);
+}
+function packBFloat16(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packBAs(k, columns, b, bRow, target, BFLOAT16);
+}
+function packFloat16(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packBAs(k, columns, b, bRow, target, FLOAT16);
+}
+
+@inline function packBAs(k: i32, columns: i32, b: usize, bRow: usize, target: usize, type: i32): void {
   let j = 0;
   const panel = <usize>k << 5;
-  // Two panels at once: 16 columns are one cache line.
+  const four: usize = <usize>4 << shiftOf(type);
+  // Two panels at once: 16 columns are one cache line of floats.
   for (; j + 16 <= columns; j += 16) {
-    let source = b + (<usize>j << 2);
+    let source = b + (<usize>j << shiftOf(type));
     const end = target + panel;
     while (target != end) {
-      v128.store(target, v128.load(source));
-      v128.store(target, v128.load(source, 16), 16);
-      v128.store(target + panel, v128.load(source, 32));
-      v128.store(target + panel, v128.load(source, 48), 16);
+      v128.store(target, loadFour(source, type));
+      v128.store(target, loadFour(source + four, type), 16);
+      v128.store(target + panel, loadFour(source + four * 2, type));
+      v128.store(target + panel, loadFour(source + four * 3, type), 16);
       source += bRow;
       target += 32;
     }
@@ -25,11 +43,11 @@ export function packB(k: i32, columns: i32, b: usize, bRow: usize, target: usize
   }
   for (; j < columns; j += 8) {
     const width = min(columns - j, 8);
-    let source = b + (<usize>j << 2);
+    let source = b + (<usize>j << shiftOf(type));
     const step: usize = width <= 4 ? 16 : 32;
     for (let p = 0; p < k; p++) {
-      v128.store(target, loadLanes(source, width));
-      if (width > 4) v128.store(target, loadLanes(source + 16, width - 4), 16);
+      v128.store(target, loadSome(source, width, type));
+      if (width > 4) v128.store(target, loadSome(source + four, width - 4, type), 16);
       source += bRow;
       target += step;
     }
@@ -37,7 +55,23 @@ export function packB(k: i32, columns: i32, b: usize, bRow: usize, target: usize
 }
 
 /** The same from B stored as (n, k), its rows `bRow` bytes apart. */
-export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, target: usize, type: i32): void {
+  if (type == FLOAT) packTransposedFloats(k, columns, b, bRow, target);
+  else if (type == BFLOAT16) packTransposedBFloat16(k, columns, b, bRow, target);
+  else packTransposedFloat16(k, columns, b, bRow, target);
+}
+
+function packTransposedFloats(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packTransposedBAs(k, columns, b, bRow, target, FLOAT);
+}
+function packTransposedBFloat16(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packTransposedBAs(k, columns, b, bRow, target, BFLOAT16);
+}
+function packTransposedFloat16(k: i32, columns: i32, b: usize, bRow: usize, target: usize): void {
+  packTransposedBAs(k, columns, b, bRow, target, FLOAT16);
+}
+
+@inline function packTransposedBAs(k: i32, columns: i32, b: usize, bRow: usize, target: usize, type: i32): void {
   for (let j = 0; j < columns; j += 4) {
     const width = min(columns - j, 4);
     // Half a panel: its left or its right four columns. The last panel has no right half when it has 1 to 4 columns.
@@ -49,11 +83,11 @@ export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, tar
     const r1 = width > 1 ? r0 + bRow : 0, r2 = width > 2 ? r0 + 2 * bRow : 0, r3 = width > 3 ? r0 + 3 * bRow : 0;
     let p = 0;
     for (; p + 4 <= k; p += 4) {
-      const at = <usize>p << 2;
-      const x0 = v128.load(r0 + at);
-      const x1 = r1 != 0 ? v128.load(r1 + at) : zero();
-      const x2 = r2 != 0 ? v128.load(r2 + at) : zero();
-      const x3 = r3 != 0 ? v128.load(r3 + at) : zero();
+      const at = <usize>p << shiftOf(type);
+      const x0 = loadFour(r0 + at, type);
+      const x1 = r1 != 0 ? loadFour(r1 + at, type) : zero();
+      const x2 = r2 != 0 ? loadFour(r2 + at, type) : zero();
+      const x3 = r3 != 0 ? loadFour(r3 + at, type) : zero();
       const low01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5), low23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
       const high01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7), high23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
       v128.store(out, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
@@ -63,11 +97,11 @@ export function packTransposedB(k: i32, columns: i32, b: usize, bRow: usize, tar
       out += step * 4;
     }
     for (; p < k; p++) {
-      const at = <usize>p << 2;
-      store<f32>(out, load<f32>(r0 + at));
-      store<f32>(out, r1 != 0 ? load<f32>(r1 + at) : 0, 4);
-      store<f32>(out, r2 != 0 ? load<f32>(r2 + at) : 0, 8);
-      store<f32>(out, r3 != 0 ? load<f32>(r3 + at) : 0, 12);
+      const at = <usize>p << shiftOf(type);
+      store<f32>(out, loadOne(r0 + at, type));
+      store<f32>(out, r1 != 0 ? loadOne(r1 + at, type) : 0, 4);
+      store<f32>(out, r2 != 0 ? loadOne(r2 + at, type) : 0, 8);
+      store<f32>(out, r3 != 0 ? loadOne(r3 + at, type) : 0, 12);
       out += step;
     }
     if (half) target += <usize>k << 5;

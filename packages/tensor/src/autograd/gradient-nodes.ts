@@ -1,6 +1,6 @@
 import { isFloat } from '../dtype';
 import { GradientError } from '../errors';
-import { binary, pick } from '../graph/build';
+import { binary, cast, pick } from '../graph/build';
 import { type Node, type NodeOp, topologicalOrder } from '../graph/node';
 import { formatShape } from '../shape';
 import { primitiveVjps } from './primitive-vjps';
@@ -81,7 +81,9 @@ function routineGradients(node: Node, op: Extract<NodeOp, { kind: 'routine' }>, 
   const byPosition = rule({ gradients: arrived, inputs: op.slots.map((s) => (s === null ? null : node.inputs[s])), outputs, attributes: op.attributes });
   const result = new Array<Node | null>(node.inputs.length).fill(null);
   op.slots.forEach((s, position) => {
-    if (s !== null) result[s] = byPosition[position] ?? null;
+    const g = byPosition[position];
+    // Rules give float32; the gradient of a half-precision input has its type, as that of a cast in front would.
+    if (s !== null && g) result[s] = cast(g, node.inputs[s].dtype);
   });
   return result;
 }

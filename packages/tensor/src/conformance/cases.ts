@@ -17,7 +17,7 @@ export interface DifferentiableCase {
   readonly run: (x: readonly Tensor[], i: readonly Tensor[]) => Tensor | readonly Tensor[];
 }
 
-const input = (low: number, high: number, ...shape: number[]): DifferentiableCase['inputs'][number] => ({ shape, low, high });
+export const input = (low: number, high: number, ...shape: number[]): DifferentiableCase['inputs'][number] => ({ shape, low, high });
 
 const unaryRanges: Partial<Record<UnaryOp, readonly [number, number]>> = {
   neg: [-2, 2], abs: [0.1, 2], exp: [-3, 3], expm1: [-2, 2], log: [0.1, 5], log1p: [-0.8, 4], sqrt: [0.2, 4], rsqrt: [0.2, 4], reciprocal: [0.3, 3],
@@ -102,7 +102,7 @@ const compositeCases: DifferentiableCase[] = [
   },
 ];
 
-const scanInputs = (batch: number, length: number, channels: number, dState: number, groups: number): DifferentiableCase['inputs'] => [
+export const scanInputs = (batch: number, length: number, channels: number, dState: number, groups: number): DifferentiableCase['inputs'] => [
   input(-1, 1, batch, length, channels), input(-1, 0.5, batch, length, channels), input(-1.5, -0.1, channels, dState),
   input(-1, 1, batch, length, groups, dState), input(-1, 1, batch, length, groups, dState), input(-1, 1, channels), input(-1, 1, batch, length, channels),
   input(-0.5, 0.5, channels), input(-1, 1, batch, channels, dState),

@@ -25,7 +25,7 @@ export function caseInputs(c: DifferentiableCase, seed: number): { floats: Float
 }
 
 /** Σ outputs · fixed weights: one number whose gradients exercise every output element differently. */
-function weighted(outputs: readonly Tensor[], device: Device): Tensor {
+export function weighted(outputs: readonly Tensor[], device: Device): Tensor {
   const random = randomSource(99);
   return outputs
     .map((y) => y.mul(tensor(randomValues(random, y.size, 0.5, 1.5), { shape: y.shape, device })).sum())

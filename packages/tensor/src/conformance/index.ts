@@ -5,6 +5,7 @@ import { relativeError, runCase } from './compare';
 import { testCompiledSteps } from './compiled-steps';
 import { testElementwise } from './elementwise';
 import { testFusion } from './fusion';
+import { testHalfOperands } from './half-operands';
 import { testMemory } from './memory';
 import { afterAll, beforeAll, describe, expect, it, type TestRunner, useRunner } from './runner';
 
@@ -58,6 +59,7 @@ export function testBackend(runner: TestRunner, name: string, factory: () => Pro
         });
       }
     });
+    testHalfOperands(devices);
     testFusion(devices);
     testCompiledSteps(devices);
   });

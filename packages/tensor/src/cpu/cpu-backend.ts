@@ -2,6 +2,7 @@ import type { Backend, DeviceBuffer, Executable } from '../backend';
 import type { Program, RoutineCall } from '../compile/program';
 import { byteSize, type DType, type HostArray } from '../dtype';
 import { DeviceError } from '../errors';
+import type { HalfInputs } from '../graph/routines';
 import { CpuBuffer } from './buffer';
 import { CompiledProgram, type ProgramRunner } from './compiled-program';
 import { aborted, control, heapStart } from './control';
@@ -45,6 +46,8 @@ export class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly description: string;
   readonly fuses = true;
+  /** Weights and embeddings; the scan reads float32. */
+  readonly halfInputs: HalfInputs = { matmul: [1], gather: [0] };
   readonly threads: number;
   readonly counters: CpuCounters = { programsCompiled: 0, bytesAllocated: 0, buffersAllocated: 0, replays: 0 };
   private readonly heap: Heap;

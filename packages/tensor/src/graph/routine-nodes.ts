@@ -10,12 +10,13 @@ import type { RoutineName } from './routines';
 
 type Attributes = Readonly<Record<string, number | boolean>>;
 
-/** A routine node and one node per output. Half-precision inputs are widened: routines compute in float32. */
+/** A routine node and one node per output. Half-precision inputs stay as stored where the backend takes them, and are widened elsewhere. */
 export function routine(name: RoutineName, inputs: readonly (Node | null)[], attributes: Attributes, outputs: readonly TensorSpec[]): Node[] {
   const present: Node[] = [];
-  const slots = inputs.map((input) => {
+  const slots = inputs.map((input, position) => {
     if (!input) return null;
-    present.push(isFloat(input.dtype) ? cast(input, 'float32') : input);
+    const asStored = !isFloat(input.dtype) || input.device.backend.halfInputs?.[name]?.includes(position);
+    present.push(asStored ? input : cast(input, 'float32'));
     return present.length - 1;
   });
   const device = sameDevice(name, present);

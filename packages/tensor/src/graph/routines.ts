@@ -1,6 +1,9 @@
 /**
  * The routine list: what is not fused, with shapes. Batch = product of leading axes where the text says (…).
- * `?` marks optional inputs (null when absent). All float32 unless int32 is said; half-precision inputs are cast by the core before the call.
+ * `?` marks optional inputs (null when absent). All float32 unless int32 is said. Inputs that the caller has in bfloat16 or float16 arrive so
+ * where `Backend.halfInputs` names them, each with its own type; the core widens the others before the call. Results are float32 either way.
+ * A backend may name: a and b of matmul; table of gather; u, delta, z, B, C of selectiveScan, selectiveScanBackward (where gradY too) and
+ * stateUpdate. Everything else (states, A, D, biases, losses, rows to sort) is always float32.
  * Attributes are numbers or booleans and are part of the program key. Every backend has one file of the routine's name.
  *
  * matmul                    a (batch|1, m, k) or transposed (k, m); b (batch|1, k, n) or (n, k) → (batch, m, n)
@@ -34,6 +37,18 @@ export const routineNames = [
 ] as const;
 
 export type RoutineName = (typeof routineNames)[number];
+
+/** Positions in a routine's argument list that take half-precision tensors as stored. */
+export type HalfInputs = Partial<Readonly<Record<RoutineName, readonly number[]>>>;
+
+/** All that a backend may name in `Backend.halfInputs`. */
+export const halfInputPositions: HalfInputs = {
+  matmul: [0, 1],
+  gather: [0],
+  selectiveScan: [0, 1, 3, 4, 6],
+  selectiveScanBackward: [0, 2, 3, 5, 6, 8],
+  stateUpdate: [1, 2, 4, 5, 7],
+};
 
 /**
  * Outputs that may share memory with an input (output index → input index): the routine reads each element of the input before it writes

@@ -3,6 +3,7 @@ import type { Program, RoutineStep, TensorSpec } from '../compile/program';
 import { Device } from '../device';
 import { byteSize, type DType, type HostArray, isFloat } from '../dtype';
 import { DeviceError } from '../errors';
+import { type HalfInputs, halfInputPositions } from '../graph/routines';
 import { sizeOf } from '../shape';
 import type { RefArray } from './array';
 import { interpretKernel, type RefMemory } from './interpreter';
@@ -38,6 +39,8 @@ function grown<T extends RefMemory>(old: T | null, fresh: T): T {
 export class ReferenceBackend implements Backend {
   readonly name = 'reference';
   readonly description: string;
+  /** Storage types are a matter of rounding on write: every routine reads any. */
+  readonly halfInputs: HalfInputs = halfInputPositions;
 
   /** @param fuses true interprets fused kernels: how the scheduler is tested without a printer */
   constructor(readonly fuses: boolean = false) {

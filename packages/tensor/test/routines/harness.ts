@@ -4,11 +4,13 @@ import type { CpuRoutine } from '../../src/cpu/routine';
 import { kernelsRelaxed } from '../../src/generated/kernels.relaxed';
 import { kernelsSimd } from '../../src/generated/kernels.simd';
 import type { RoutineName } from '../../src/graph/routines';
+import { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from '../../src/half';
 import type { ReferenceRoutine, RefArray } from '../../src/reference/array';
 import { sizeOf } from '../../src/shape';
 
 type Kernel = (params: number, tid: number, threads: number) => void;
-export type Values = Float32Array | Int32Array;
+/** Uint16Array: bits of a half-precision tensor. */
+export type Values = Float32Array | Int32Array | Uint16Array;
 
 export interface CpuResult {
   readonly outputs: readonly Values[];
@@ -76,7 +78,8 @@ export class KernelMachine {
     words.fill(0x7fa00000, 65536 >> 2, free >> 2);
     for (const at of marks) words[at >> 2] = canary;
     words.fill(0, fault >> 2, (fault >> 2) + 4);
-    inputs.forEach((x, i) => x && words.set(bits(x), inputsAt[i] >> 2));
+    const bytes = new Uint8Array(this.memory.buffer);
+    inputs.forEach((x, i) => x && bytes.set(bytesOf(x), inputsAt[i]));
     routine.writeParams(new DataView(this.memory.buffer), params, call, {
       inputs: inputsAt,
       outputs: outputsAt,
@@ -97,7 +100,7 @@ export class KernelMachine {
       throw new Error(`${call.name} wrote outside its buffers, near byte ${broken} (scratch at ${scratch})`);
     inputs.forEach((x, i) => {
       if (!x || Object.values(inPlace).includes(i)) return;
-      const changed = bits(x).findIndex((word, at) => words[(inputsAt[i] >> 2) + at] !== word);
+      const changed = bytesOf(x).findIndex((byte, at) => bytes[inputsAt[i] + at] !== byte);
       if (changed >= 0) throw new Error(`${call.name} wrote into its input ${i}, at ${changed}`);
     });
     const outputs = call.outputs.map((spec, i) => {
@@ -140,13 +143,19 @@ export function reference(
   const array = ({ shape, dtype }: TensorSpec, data: Float64Array | Int32Array): RefArray => ({ shape, dtype, data });
   const wide = inputs.map((x, i) => {
     const spec = call.inputs[i];
-    return x && spec ? array(spec, x instanceof Int32Array ? x : Float64Array.from(x)) : null;
+    return x && spec ? array(spec, widened(spec, x)) : null;
   });
   const outputs = call.outputs.map((spec) =>
     array(spec, spec.dtype === 'int32' ? new Int32Array(sizeOf(spec.shape)) : new Float64Array(sizeOf(spec.shape))),
   );
   routine(wide, outputs, call.attributes);
   return outputs.map((x) => x.data);
+}
+
+function widened(spec: TensorSpec, x: Values): Float64Array | Int32Array {
+  if (x instanceof Int32Array) return x;
+  if (x instanceof Float32Array) return Float64Array.from(x);
+  return Float64Array.from(x, spec.dtype === 'float16' ? fromFloat16 : fromBFloat16);
 }
 
 /** Reproducible numbers in [-1, 1). */
@@ -164,6 +173,11 @@ export class Noise {
 
   floats(count: number, scale = 1): Float32Array {
     return Float32Array.from({ length: count }, () => this.next() * scale);
+  }
+
+  /** Bits of half-precision numbers. */
+  halves(count: number, dtype: 'bfloat16' | 'float16'): Uint16Array {
+    return Uint16Array.from({ length: count }, () => (dtype === 'float16' ? toFloat16 : toBFloat16)(this.next()));
   }
 
   integers(count: number, below: number): Int32Array {
@@ -185,7 +199,11 @@ export function largestError(actual: ArrayLike<number>, expected: ArrayLike<numb
 
 /** Bits, so that NaN and the sign of 0 count. */
 function bits(values: Values): Uint32Array {
-  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return new Uint32Array(values.buffer, values.byteOffset, values.byteLength / 4);
+}
+
+function bytesOf(values: Values): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 export interface CheckOptions {

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
 import { matmul } from '../../src/cpu/routines/matmul';
+import { gather } from '../../src/cpu/routines/gather';
+import { gather as gatherOracle } from '../../src/reference/routines/gather';
 import { matmul as oracle } from '../../src/reference/routines/matmul';
 import { complaints, f32, Noise, routineCall } from './harness';
 
@@ -11,13 +13,16 @@ interface Case {
   readonly k: number;
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
+  /** Storage type of b. */
+  readonly half?: 'bfloat16' | 'float16';
 }
 
-function check({ batchA = 1, batchB = 1, m, n, k, transposeA = false, transposeB = false }: Case): string[] {
+function check({ batchA = 1, batchB = 1, m, n, k, transposeA = false, transposeB = false, half }: Case): string[] {
   const noise = new Noise(m * 31 + n * 7 + k);
   const a = noise.floats(batchA * m * k);
-  const b = noise.floats(batchB * k * n);
-  const inputs = [f32(batchA, ...(transposeA ? [k, m] : [m, k])), f32(batchB, ...(transposeB ? [n, k] : [k, n]))];
+  const b = half ? noise.halves(batchB * k * n, half) : noise.floats(batchB * k * n);
+  const shapeB = [batchB, ...(transposeB ? [n, k] : [k, n])];
+  const inputs = [f32(batchA, ...(transposeA ? [k, m] : [m, k])), { shape: shapeB, dtype: half ?? 'float32' } as const];
   const call = routineCall('matmul', inputs, [f32(Math.max(batchA, batchB), m, n)], { transposeA, transposeB });
   return complaints(matmul, oracle, call, [a, b], { tolerance: 2e-6 * Math.sqrt(k + 1) + 1e-7 * k });
 }
@@ -95,5 +100,26 @@ it('gives 0 for a sum of no terms, and takes empty results', () => {
       expect(check({ batchA: 3, batchB: 3, m, n, k, ...layout })).toEqual([]);
     }
     expect(check({ batchA: 0, batchB: 0, m: 4, n: 5, k: 6, ...layout })).toEqual([]);
+  }
+});
+
+it('reads b in bfloat16 and float16, in every size and layout', () => {
+  const found: string[] = [];
+  for (const half of ['bfloat16', 'float16'] as const) {
+    for (const layout of layouts) {
+      for (const m of [1, 2, 7, 11, 20])
+        for (const n of [1, 5, 8, 19]) for (const k of [0, 1, 7, 16, 21]) found.push(...check({ m, n, k, half, ...layout }));
+      for (const [m, n, k] of [[1, 1000, 300], [2, 300, 515], [97, 260, 300], [13, 513, 257]]) found.push(...check({ m, n, k, half, ...layout }));
+      for (const m of [1, 2, 17]) found.push(...check({ batchA: 3, batchB: 3, m, n: 19, k: 23, half, ...layout }), ...check({ batchA: 3, m, n: 19, k: 23, half, ...layout }));
+    }
+  }
+  expect(found).toEqual([]);
+});
+
+it('widens every float16 exactly, infinities and NaN too', () => {
+  const every = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  for (const n of [65536, 1]) {
+    const call = routineCall('gather', [{ shape: [n, 65536 / n], dtype: 'float16' }, { shape: [n], dtype: 'int32' }], [f32(n, 65536 / n)]);
+    expect(complaints(gather, gatherOracle, call, [every, Int32Array.from({ length: n }, (_, i) => i)], { tolerance: 0 })).toEqual([]);
   }
 });

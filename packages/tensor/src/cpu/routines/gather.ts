@@ -1,5 +1,6 @@
 import type { TensorSpec } from '../../compile/program';
 import type { CpuRoutine } from '../routine';
+import { elementType } from './element-type';
 import { writeFields } from './parameter-struct';
 
 export const gather: CpuRoutine = {
@@ -9,6 +10,6 @@ export const gather: CpuRoutine = {
   writeParams(view, at, call, { inputs, outputs, fault }) {
     const [rows, width] = (call.inputs[0] as TensorSpec).shape;
     const [count] = (call.inputs[1] as TensorSpec).shape;
-    writeFields(view, at, [...inputs, outputs[0], fault, rows, width, count]);
+    writeFields(view, at, [...inputs, outputs[0], fault, rows, width, count, elementType(call, 0)]);
   },
 };

@@ -1,6 +1,7 @@
 import type { RoutineCall } from '../../compile/program';
 import type { Shape } from '../../shape';
 import type { CpuRoutine } from '../routine';
+import { elementType } from './element-type';
 import { cacheLines, maxWorkers, writeFields } from './parameter-struct';
 
 /**
@@ -20,6 +21,8 @@ interface Product {
   readonly kernel: 'matmul' | 'matmulDots' | 'matmulCombine';
   /** The kernel sees the transposed product: a and b change places. */
   readonly swapped: boolean;
+  /** Element type of b (assembly/half.ts). */
+  readonly typeB: number;
 }
 
 /** Rows up to which dot products against a transposed b beat packing it (measured at 64 to 768 terms). */
@@ -37,13 +40,16 @@ function describe(call: RoutineCall): Product {
   const n = call.outputs[0].shape[2];
   const k = transposeA ? a[1] : a[2];
   const strideA = a[0] === 1 ? 0 : m * k * 4;
-  const strideB = b[0] === 1 ? 0 : k * n * 4;
+  const typeB = elementType(call, 1);
+  const strideB = b[0] === 1 ? 0 : k * n * (typeB === 0 ? 4 : 2);
   if (strideB === 0 && strideA !== 0 && !transposeA) {
     m *= batch;
     batch = Math.min(batch, 1);
   }
-  const product = { batch, m, n, k, transposeA, transposeB, strideA, strideB };
+  const product = { batch, m, n, k, transposeA, transposeB, strideA, strideB, typeB };
   if (transposeB && m <= dotRows) return { ...product, kernel: 'matmulDots', swapped: false };
+  // Only these two kernels read halves: decoding and tall products. The other shapes are rare with half-precision weights.
+  if (typeB !== 0) return { ...product, kernel: 'matmul', swapped: false };
   if (!transposeA && n <= dotColumns) return { ...product, kernel: 'matmulDots', swapped: true };
   if (!transposeB && m <= combineRows) return { ...product, kernel: 'matmulCombine', swapped: false };
   if (transposeA && n === 1) return { ...product, kernel: 'matmulCombine', swapped: true };
@@ -55,12 +61,16 @@ function fewTransposed(p: Product): boolean {
   return p.swapped ? !p.transposeB && p.n > 1 : p.transposeA && p.m > 1;
 }
 
-/** The workspace of one thread; `blockB` is the offset of the packed block of b (layout: assembly/matmul/gemm.ts). */
+/**
+ * The workspace of one thread; `blockB` is the offset of the packed block of b (layout: assembly/matmul/gemm.ts), or of a widened row of it
+ * (assembly/matmul/dots.ts).
+ */
 function workspace(p: Product): { bytes: number; blockB: number; count: number } {
   if (p.kernel === 'matmulCombine') return { bytes: 0, blockB: 0, count: 0 };
   if (p.kernel === 'matmulDots') {
-    const bytes = fewTransposed(p) ? cacheLines((p.swapped ? p.n : p.m) * p.k * 4) : 0;
-    return { bytes, blockB: 0, count: maxWorkers };
+    const few = fewTransposed(p) ? cacheLines((p.swapped ? p.n : p.m) * p.k * 4) : 0;
+    const row = p.typeB !== 0 && p.m > 1 ? cacheLines(p.k * 4) : 0;
+    return { bytes: few + row, blockB: few, count: maxWorkers };
   }
   const depth = Math.min(p.k, 256);
   const width = Math.min(Math.ceil(p.n / 8) * 8, 256);
@@ -78,7 +88,7 @@ export const matmul: CpuRoutine = {
     const { bytes, count } = workspace(describe(call));
     return bytes * count;
   },
-  paramBytes: () => 64,
+  paramBytes: () => 80,
   writeParams(view, at, call, pointers) {
     const p = describe(call);
     const { batch, m, n, k, swapped, strideA, strideB } = p;
@@ -104,6 +114,7 @@ export const matmul: CpuRoutine = {
         bytes,
         blockB,
         count,
+        p.typeB,
       ]);
     } else if (p.kernel === 'matmulDots') {
       const transposed = fewTransposed(p) ? 1 : 0;
@@ -125,6 +136,8 @@ export const matmul: CpuRoutine = {
         ...steps,
         bytes,
         count,
+        p.typeB,
+        blockB,
       ]);
     } else if (swapped) {
       writeFields(view, at, [b, a, out, batch, 1, m, k, strideB, strideA, strideOut, 0, 4]);
