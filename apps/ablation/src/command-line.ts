@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkDevice, type DeviceName } from './devices';
+import type { DeviceName } from '@mamba-ts/devices';
+import { checkDevice } from './devices';
 import { UsageError } from './errors';
 
 export interface CommandLine {
@@ -25,7 +26,7 @@ npm start -- [options]
   --steps N        training steps of every row, instead of the study's
                    (a quick look: --steps 50)
   --seed N         another seed: other data, other initial values, another sample
-  --device NAME    cpu (default), or reference: float64, for checking, very slow
+  --device NAME    cpu (default), webgpu, cuda, or reference: float64, for checking, very slow
   --threads N      threads of the cpu device (default: all cores, at most 8); results don't depend on it
   --out DIR        folder of the report (default: a new one in apps/ablation/reports)
   --help           this text

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { setDefaultDevice } from '@mamba-ts/tensor';
 import { describeMachine, formatDuration, JsonlLog, type ProgressStream, writeReport } from '@mamba-ts/train';
 import { help, readCommandLine } from './command-line';
-import { openDevice } from './devices';
+import { openStudyDevice } from './devices';
 import { UsageError } from './errors';
 import { packageFolder } from './package-folder';
 import { reportPage } from './report/page';
@@ -55,10 +55,10 @@ async function runStudy(
   const seed = options.seed ?? study.seed ?? 1;
   const parts = resolveStudy(study, { folder: studyFolder, seed, steps: options.steps });
   const out = options.out ?? newFolder(created);
-  const log = openLog(out);
-  const device = await openDevice(options.device, options.threads);
+  const device = await openStudyDevice(options.device, options.threads);
   const previous = setDefaultDevice(device);
   try {
+    const log = openLog(out);
     const threads = options.threads ?? null;
     const where = threads === null ? device.name : `${device.name}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
     screen.line(screen.bold(study.title));

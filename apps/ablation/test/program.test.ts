@@ -205,7 +205,7 @@ describe('interruption', () => {
 
 describe('mistakes are told in a line or two', () => {
   test.each<[string[], string]>([
-    [['--device', 'webgpu'], '--device webgpu comes with @mamba-ts/backend-webgpu'],
+    [['--device', 'tpu'], '--device is "tpu", expected one of cpu, webgpu, cuda, reference'],
     [['--config', 'missing.mjs'], 'missing.mjs does not exist'],
     [['--config', config, '--out', 'whole'], 'holds the report of another run; name a new folder'],
     [['--config', config, '--out', 'tiny.json'], '--out: '],

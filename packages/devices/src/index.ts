@@ -1,1 +1,2 @@
-export type { Device } from '@mamba-ts/tensor';
+export { type DeviceName, deviceNames, isDeviceName } from './device-names';
+export { type OpenOptions, openDevice } from './open-device';
