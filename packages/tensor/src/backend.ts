@@ -1,3 +1,4 @@
+import type { Kernel } from './compile/kernel';
 import type { Program, RoutineCall } from './compile/program';
 import type { DType, HostArray } from './dtype';
 import type { HalfInputs } from './graph/routines';
@@ -16,6 +17,10 @@ export interface Backend {
   readonly description: string;
   /** False: the scheduler gives every graph node a step of its own (the reference interpreter). */
   readonly fuses: boolean;
+  /** Byte offsets of arena slots are multiples of this; 64 if absent. */
+  readonly arenaAlignment?: number;
+  /** Most distinct buffers that one kernel may load from and store to (WebGPU binds a limited number); no limit if absent. */
+  readonly maxKernelBuffers?: number;
 
   /** Reserves `bytes` (> 0) of device memory, contents undefined. @throws DeviceError when memory runs out. */
   allocate(bytes: number): DeviceBuffer;
@@ -38,6 +43,11 @@ export interface Backend {
 
   /** Null if this routine call can run here, else the reason why not (it ends up in the error message). */
   refuses(call: RoutineCall): string | null;
+  /**
+   * Can the code of this call run `kernel` on its first output, in registers (see `Epilogue`)? The scheduler asks where nothing else reads that
+   * output. Absent: no routine absorbs anything.
+   */
+  absorbsEpilogue?(call: RoutineCall, kernel: Kernel): boolean;
   /** Bytes of scratch that the call needs; planned into the program's arena. 0 for none. */
   scratchBytes(call: RoutineCall): number;
 

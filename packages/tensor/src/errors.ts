@@ -18,6 +18,11 @@ export class DeviceError extends TensorError {
   override name = 'DeviceError';
 }
 
+/** The device went away (driver reset, adapter unplugged, `destroy()`): its tensors are gone; a new device works. */
+export class DeviceLostError extends DeviceError {
+  override name = 'DeviceLostError';
+}
+
 /** A tensor was used after `dispose()`. */
 export class DisposedError extends TensorError {
   override name = 'DisposedError';

@@ -22,11 +22,11 @@ export { reference } from './reference/backend';
 export { byteSize, type ComputeType, type DType, type HostArray, isDType, isFloat } from './dtype';
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from './half';
 export { broadcastShapes, formatShape, sameShape, type Shape, sizeOf } from './shape';
-export { DeviceError, DisposedError, DTypeError, GradientError, OutOfRangeError, ShapeError, TensorError } from './errors';
+export { DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError, OutOfRangeError, ShapeError, TensorError } from './errors';
 // For backend authors.
 export { faultError, faultKinds } from './cpu/fault';
 export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } from './backend';
 export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
-export type { KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';
+export type { Epilogue, KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';
 export { binaryOps, unaryOps } from './graph/primitives';
 export { type HalfInputs, halfInputPositions, type RoutineName, routineNames } from './graph/routines';

@@ -3,12 +3,13 @@ import { DeviceError } from '../errors';
 import type { Node } from '../graph/node';
 import { inPlaceOutputs } from '../graph/routines';
 import { finishKernel } from './collapse';
+import { absorbEpilogues, epilogueKernel } from './epilogues';
 import { flatten } from './index-map';
 import { type Buffer, KernelBuilder } from './kernel-builder';
 import { planMemory } from './memory-plan';
 import { mergeKernels } from './merge-kernels';
-import type { Program, RoutineCall, Slot, Step } from './program';
-import { type DraftStep, schedule } from './schedule';
+import type { Epilogue, Program, Slot, Step } from './program';
+import { type DraftRoutine, type DraftStep, reads, routineCall, schedule, writes } from './schedule';
 
 /** A value that a program must leave in memory. */
 export interface Result {
@@ -43,11 +44,15 @@ class ProgramBuilder {
     private readonly results: readonly Result[],
     private readonly backend: Backend,
   ) {
-    const scheduled = schedule(results.map((r) => r.node), backend.fuses);
+    const { fuses, maxKernelBuffers = Number.POSITIVE_INFINITY } = backend;
+    const absorbsEpilogues = backend.absorbsEpilogue !== undefined;
+    const scheduled = schedule(results.map((r) => r.node), { fuses, maxKernelBuffers, absorbsEpilogues });
     this.steps = scheduled.steps;
     this.leaves = scheduled.leaves;
     this.roots = scheduled.roots;
-    if (backend.fuses) this.steps = mergeKernels(this.steps, new Set(this.roots));
+    const kept = new Set(this.roots);
+    if (fuses) this.steps = mergeKernels(this.steps, kept, maxKernelBuffers);
+    if (absorbsEpilogues) this.steps = absorbEpilogues(this.steps, kept, backend);
   }
 
   build(): BuiltProgram {
@@ -121,17 +126,16 @@ class ProgramBuilder {
       const step = this.steps[i];
       if (step.kind === 'routine') {
         const position = step.inputs.indexOf(old);
-        if (position < 0) continue;
         const aligned = i === at && inPlaceOutputs[step.op.name]?.[step.outputs.indexOf(value)] === position;
-        if (!aligned || step.inputs.lastIndexOf(old) !== position) return false;
-        continue;
+        if (position >= 0 && (!aligned || step.inputs.lastIndexOf(old) !== position)) return false;
       }
-      const loads = step.builder.loads.filter((l) => l.buffer === old);
-      if (loads.length === 0) continue;
-      if (i !== at || step.builder.reduces.length > 0 || old.dtype !== value.dtype) return false;
-      const store = step.builder.stores.find((s) => s.access.buffer === value);
+      const builder = step.kind === 'kernel' ? step.builder : step.epilogue;
+      const loads = builder?.loads.filter((l) => l.buffer === old) ?? [];
+      if (!builder || loads.length === 0) continue;
+      if (i !== at || builder.reduces.length > 0 || old.dtype !== value.dtype) return false;
+      const store = builder.stores.find((s) => s.access.buffer === value);
       const sameWalk = (l: (typeof loads)[number]): boolean =>
-        l.guards.length === 0 && l.offset === store?.access.offset && l.strides.every((s, d) => s === store?.access.strides[d] || step.builder.domain[d] === 1);
+        l.guards.length === 0 && l.offset === store?.access.offset && l.strides.every((s, d) => s === store?.access.strides[d] || builder.domain[d] === 1);
       if (!loads.every(sameWalk)) return false;
     }
     return true;
@@ -177,27 +181,22 @@ class ProgramBuilder {
         steps.push({ kind: 'kernel', kernel, buffers: buffers.map((b) => slot(b, at)), label: draft.builder.label });
         continue;
       }
-      const { op, inputNodes } = draft;
-      const call: RoutineCall = {
-        name: op.name,
-        attributes: op.attributes,
-        inputs: inputNodes.map((n) => (n ? { shape: n.shape, dtype: n.dtype } : null)),
-        outputs: op.outputs,
-      };
+      const call = routineCall(draft);
       const refusal = this.backend.refuses(call);
-      if (refusal) throw new DeviceError(`${op.name}: the ${this.backend.name} device cannot run it: ${refusal}`);
+      if (refusal) throw new DeviceError(`${call.name}: the ${this.backend.name} device cannot run it: ${refusal}`);
       const inputs = draft.inputs.map((b) => (b ? slot(b, at) : null));
-      const outputs = draft.outputs.map((b) => slot(b, at));
+      const epilogue = this.epilogue(draft, (b) => slot(b, at));
+      const outputs = draft.outputs.map((b, i) => slot(i === 0 && draft.epilogue ? draft.epilogue.stores[0].access.buffer : b, at));
       const bytes = this.backend.scratchBytes(call);
       let scratch: number | null = null;
       if (bytes > 0) {
         scratch = this.slots.push({ kind: 'arena', bytes, offset: 0 }) - 1;
         temporaries.set(scratch, { bytes, first: at, last: at });
       }
-      steps.push({ kind: 'routine', call, inputs, outputs, scratch });
+      steps.push({ kind: 'routine', call, inputs, outputs, ...(epilogue && { epilogue }), scratch });
     }
     const ids = [...temporaries.keys()];
-    const plan = planMemory([...temporaries.values()]);
+    const plan = planMemory([...temporaries.values()], this.backend.arenaAlignment);
     ids.forEach((s, i) => {
       this.slots[s] = { ...this.slots[s], offset: plan.offsets[i] };
     });
@@ -205,12 +204,10 @@ class ProgramBuilder {
     const key = JSON.stringify([this.slots, steps], (k, v) => (k === 'label' ? undefined : typeof v === 'number' && !Number.isFinite(v) ? String(v) : Object.is(v, -0) ? '-0' : v));
     return { program: { key, slots: this.slots, steps, arenaBytes: plan.bytes, externals }, bindings: this.bindings };
   }
-}
 
-function reads(step: DraftStep): readonly Buffer[] {
-  return step.kind === 'kernel' ? step.builder.loads.map((l) => l.buffer) : step.inputs.filter((b) => b !== null);
-}
-
-function writes(step: DraftStep): readonly Buffer[] {
-  return step.kind === 'kernel' ? step.builder.stores.map((s) => s.access.buffer) : step.outputs;
+  private epilogue(draft: DraftRoutine, slot: (buffer: Buffer) => number): Epilogue | null {
+    if (!draft.epilogue) return null;
+    const { kernel, buffers } = epilogueKernel(draft, draft.epilogue) as NonNullable<ReturnType<typeof epilogueKernel>>;
+    return { kernel, buffers: buffers.map((b, i) => (i === 0 ? null : slot(b))), label: draft.epilogue.label };
+  }
 }

@@ -27,6 +27,15 @@ const recomputeReads = 2;
 /** A kernel's expression stops growing here. */
 const largestExpression = 160;
 
+/** What the backend says about fusion. */
+export interface FusionLimits {
+  readonly fuses: boolean;
+  /** Most buffers that a kernel may touch. */
+  readonly maxKernelBuffers: number;
+  /** Matrix products take elementwise consumers into their own code. */
+  readonly absorbsEpilogues: boolean;
+}
+
 const viewKinds = new Set(['reshape', 'permute', 'expand', 'slice', 'pad']);
 
 /**
@@ -35,7 +44,8 @@ const viewKinds = new Set(['reshape', 'permute', 'expand', 'slice', 'pad']);
  * In memory: outputs, what routines read and write, reductions (unless lowering can make the consumer their epilogue), computed values that
  * are broadcast, and shared values that are dearer to recompute than to load.
  */
-export function chooseBuffers(graph: ResolvedGraph, outputs: ReadonlySet<Node>, fuses: boolean): Set<Node> {
+export function chooseBuffers(graph: ResolvedGraph, outputs: ReadonlySet<Node>, limits: FusionLimits): Set<Node> {
+  const { fuses, maxKernelBuffers, absorbsEpilogues } = limits;
   const chosen = new Set<Node>();
   const uses = countUses(graph);
   const cost = new Map<Node, number>();
@@ -47,17 +57,16 @@ export function chooseBuffers(graph: ResolvedGraph, outputs: ReadonlySet<Node>, 
       chosen.add(node);
       continue;
     }
-    let total = ownCost(node);
-    const sources = new Set<Node>();
-    for (const given of node.inputs) {
-      const input = graph.resolve(given);
-      if (input.isLeaf || chosen.has(input)) {
-        sources.add(input);
-      } else {
-        total += cost.get(input) ?? 0;
-        for (const s of reads.get(input) ?? []) sources.add(s);
-      }
+    const inputs = node.inputs.map((x) => graph.resolve(x));
+    let sources = new Set<Node>();
+    for (;;) {
+      sources = new Set(inputs.flatMap((x) => (x.isLeaf || chosen.has(x) ? [x] : [...(reads.get(x) ?? [])])));
+      // One more than the sources: the kernel stores its result.
+      if (sources.size < maxKernelBuffers) break;
+      const pending = inputs.filter((x) => !x.isLeaf && !chosen.has(x));
+      chosen.add(pending.reduce((a, b) => ((reads.get(b)?.size ?? 0) > (reads.get(a)?.size ?? 0) ? b : a)));
     }
+    const total = inputs.reduce((n, x) => n + (chosen.has(x) ? 0 : (cost.get(x) ?? 0)), ownCost(node));
     cost.set(node, total);
     reads.set(node, sources);
     const use = uses.get(node);
@@ -71,6 +80,8 @@ export function chooseBuffers(graph: ResolvedGraph, outputs: ReadonlySet<Node>, 
       memory ||= (use?.expanded ?? false) && total >= 4;
       memory ||= (use?.count ?? 0) > 1 && (total > recomputeCost || sources.size > recomputeReads);
       memory ||= total > largestExpression;
+      // A sum of product and residual that several read: the product's own code can leave it behind.
+      memory ||= absorbsEpilogues && (use?.count ?? 0) > 1 && inputs.some((x) => isOnlyReadHere(x, uses));
     }
     if (memory) {
       chosen.add(node);
@@ -79,6 +90,15 @@ export function chooseBuffers(graph: ResolvedGraph, outputs: ReadonlySet<Node>, 
     if (kind === 'reduce' && !memory) cost.set(node, total + 4);
   }
   return chosen;
+}
+
+/** Is this the result of a matrix product, as it is or reshaped, that nothing else reads? */
+function isOnlyReadHere(given: Node, uses: ReadonlyMap<Node, Use>): boolean {
+  let node = given;
+  while (node.op.kind === 'reshape') node = node.inputs[0];
+  if (node.op.kind !== 'pick' || uses.get(node)?.count !== 1) return false;
+  const source = node.inputs[0].op;
+  return source.kind === 'routine' && source.name === 'matmul';
 }
 
 interface Use {

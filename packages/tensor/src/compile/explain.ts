@@ -50,10 +50,10 @@ function describeStep(step: Step, program: Program): Omit<StepReport, 'code'> {
     const slots = new Set(step.buffers);
     return { what: step.label.join(' ') || 'copy', shape: kernelShape(step.kernel), bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0) };
   }
-  const slots = new Set([...step.inputs.filter((s): s is number => s !== null), ...step.outputs]);
+  const slots = new Set([...step.inputs, ...step.outputs, ...(step.epilogue?.buffers ?? [])].filter((s): s is number => s !== null));
   const shapes = step.call.inputs.filter((x) => x !== null).map((x) => `(${x.shape.join(', ')})`);
   return {
-    what: step.call.name,
+    what: step.epilogue ? `${step.call.name} + ${step.epilogue.label.join(' ')}` : step.call.name,
     shape: `${shapes.join(' ')} → ${step.call.outputs.map((x) => `(${x.shape.join(', ')})`).join(' ')}`,
     bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0),
   };

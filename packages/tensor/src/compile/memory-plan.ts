@@ -5,13 +5,11 @@ export interface Lifetime {
   readonly last: number;
 }
 
-const alignment = 64;
-
 /**
  * Byte offsets in one arena, so that temporaries that are alive together never overlap. Largest first, each at the lowest gap that fits: within
- * a few percent of the lower bound (the peak of live bytes) on training steps.
+ * a few percent of the lower bound (the peak of live bytes) on training steps. Offsets are multiples of `alignment` bytes.
  */
-export function planMemory(lifetimes: readonly Lifetime[]): { offsets: number[]; bytes: number } {
+export function planMemory(lifetimes: readonly Lifetime[], alignment: number = 64): { offsets: number[]; bytes: number } {
   const offsets = new Array<number>(lifetimes.length).fill(0);
   const order = lifetimes.map((_, i) => i).filter((i) => lifetimes[i].bytes > 0);
   order.sort((a, b) => lifetimes[b].bytes - lifetimes[a].bytes || lifetimes[a].first - lifetimes[b].first);

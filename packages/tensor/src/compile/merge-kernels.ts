@@ -1,12 +1,13 @@
 import { accessKey, type Buffer, type DraftAccess, KernelBuilder } from './kernel-builder';
-import type { DraftStep } from './schedule';
+import { type DraftStep, reads } from './schedule';
 
 /**
  * Joins an elementwise kernel with the elementwise kernel that reads its result point by point: one pass over memory instead of two, and a
- * launch less. The result keeps both stores when others still read the first value: an AdamW update becomes one kernel with three stores.
+ * launch less. The result keeps both stores when others still read the first value: an AdamW update becomes one kernel with three stores. No
+ * kernel comes to touch more than `maxBuffers` buffers.
  * Order is kept legal: the producer moves down to its consumer only past steps that do not read it.
  */
-export function mergeKernels(steps: DraftStep[], kept: ReadonlySet<Buffer>): DraftStep[] {
+export function mergeKernels(steps: DraftStep[], kept: ReadonlySet<Buffer>, maxBuffers: number): DraftStep[] {
   let list = steps;
   for (let at = 0; at < list.length; at++) {
     const consumer = list[at];
@@ -22,6 +23,7 @@ export function mergeKernels(steps: DraftStep[], kept: ReadonlySet<Buffer>): Dra
         if (i !== at) for (const b of reads(s)) others.add(b);
       });
       const merged = merge(producer.builder, consumer.builder, others);
+      if (buffersOf(merged) > maxBuffers) continue;
       list = [...list.slice(0, before), ...between, { kind: 'kernel', builder: merged }, ...list.slice(at + 1)];
       at -= 2; // look at the merged kernel again: it may have more producers
       break;
@@ -30,8 +32,8 @@ export function mergeKernels(steps: DraftStep[], kept: ReadonlySet<Buffer>): Dra
   return list;
 }
 
-function reads(step: DraftStep): Buffer[] {
-  return step.kind === 'kernel' ? step.builder.loads.map((l) => l.buffer) : step.inputs.filter((b): b is Buffer => b !== null);
+function buffersOf(kernel: KernelBuilder): number {
+  return new Set([...kernel.loads.map((l) => l.buffer), ...kernel.stores.map((s) => s.access.buffer)]).size;
 }
 
 function mergeable(producer: KernelBuilder, consumer: KernelBuilder): boolean {

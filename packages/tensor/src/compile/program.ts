@@ -17,7 +17,7 @@ export interface TensorSpec {
 export interface Slot {
   readonly kind: 'external' | 'arena';
   readonly bytes: number;
-  /** Byte offset in the arena, a multiple of 64 ('arena' only; 0 otherwise). */
+  /** Byte offset in the arena, a multiple of the backend's `arenaAlignment` ('arena' only; 0 otherwise). */
   readonly offset: number;
 }
 
@@ -37,9 +37,26 @@ export interface RoutineStep {
   readonly call: RoutineCall;
   /** Slots; null for an optional input that is absent. */
   readonly inputs: readonly (number | null)[];
+  /** Slots. With an epilogue the first output has no memory: its place has the slot of the epilogue's first store. */
   readonly outputs: readonly number[];
+  /** What becomes of the first output before it reaches memory; only where the backend's `absorbsEpilogue` said yes. */
+  readonly epilogue?: Epilogue;
   /** Slot of the scratch that the backend asked for, or null. */
   readonly scratch: number | null;
+}
+
+/** An elementwise kernel over the first output of a routine: bias, activation, residual add, cast to half precision. */
+export interface Epilogue {
+  /**
+   * The domain is the shape of the output, with all its axes, also those of size 1; no reductions. Loads of buffer 0 are the routine's result at
+   * that very point, in a register; all stores are contiguous over the domain. A buffer may be loaded and stored: each point then reads before it
+   * writes.
+   */
+  readonly kernel: Kernel;
+  /** Slot of each buffer number of the kernel; null for number 0, which is not in memory. */
+  readonly buffers: readonly (number | null)[];
+  /** For `explain`: the graph ops that were fused. */
+  readonly label: readonly string[];
 }
 
 /** A routine with everything that picks its code: name, shapes, attributes. Contains no memory. */

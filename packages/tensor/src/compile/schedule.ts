@@ -1,10 +1,11 @@
 import { byteSize } from '../dtype';
 import type { Node, NodeOp } from '../graph/node';
 import { sizeOf } from '../shape';
-import { chooseBuffers } from './cost';
+import { chooseBuffers, type FusionLimits } from './cost';
 import { flatten } from './index-map';
 import { type Buffer, KernelBuilder } from './kernel-builder';
 import { type Buffers, Lowering } from './lower';
+import type { RoutineCall } from './program';
 import { ResolvedGraph } from './resolve';
 
 /** A step before slots are assigned. */
@@ -21,6 +22,31 @@ export interface DraftRoutine {
   readonly inputNodes: readonly (Node | null)[];
   readonly inputs: readonly (Buffer | null)[];
   readonly outputs: readonly Buffer[];
+  /** Elementwise kernel that takes the first output from registers (see epilogues.ts). */
+  readonly epilogue?: KernelBuilder;
+}
+
+export function reads(step: DraftStep): readonly Buffer[] {
+  if (step.kind === 'kernel') return step.builder.loads.map((l) => l.buffer);
+  const inputs = step.inputs.filter((b) => b !== null);
+  if (!step.epilogue) return inputs;
+  return [...inputs, ...step.epilogue.loads.map((l) => l.buffer).filter((b) => b !== step.outputs[0])];
+}
+
+export function writes(step: DraftStep): readonly Buffer[] {
+  if (step.kind === 'kernel') return step.builder.stores.map((s) => s.access.buffer);
+  if (!step.epilogue) return step.outputs;
+  return [...step.epilogue.stores.map((s) => s.access.buffer), ...step.outputs.slice(1)];
+}
+
+/** The call as backends see it. */
+export function routineCall({ op, inputNodes }: DraftRoutine): RoutineCall {
+  return {
+    name: op.name,
+    attributes: op.attributes,
+    inputs: inputNodes.map((n) => (n ? { shape: n.shape, dtype: n.dtype } : null)),
+    outputs: op.outputs,
+  };
 }
 
 export interface Schedule {
@@ -32,8 +58,8 @@ export interface Schedule {
 }
 
 /** Orders the graph under `roots` into kernels and routine calls. Inputs come before users; values are made shortly before their first use. */
-export function schedule(roots: readonly Node[], fuses: boolean): Schedule {
-  return new Scheduler(roots, fuses).run();
+export function schedule(roots: readonly Node[], limits: FusionLimits): Schedule {
+  return new Scheduler(roots, limits).run();
 }
 
 class Scheduler implements Buffers {
@@ -48,9 +74,9 @@ class Scheduler implements Buffers {
 
   constructor(
     private readonly roots: readonly Node[],
-    private readonly fuses: boolean,
+    private readonly limits: FusionLimits,
   ) {
-    this.graph = new ResolvedGraph(roots, fuses);
+    this.graph = new ResolvedGraph(roots, limits.fuses);
   }
 
   resolve(node: Node): Node {
@@ -59,7 +85,7 @@ class Scheduler implements Buffers {
 
   run(): Schedule {
     const roots = this.roots.map((r) => this.resolve(r));
-    this.chosen = chooseBuffers(this.graph, new Set(roots), this.fuses);
+    this.chosen = chooseBuffers(this.graph, new Set(roots), this.limits);
     for (const node of this.graph.order) {
       if (node.op.kind === 'routine') this.routine(node);
       else if (this.chosen.has(node) && node.op.kind !== 'pick') this.require(node);

@@ -1,4 +1,5 @@
 import type { Backend, DeviceBuffer, Executable } from '../backend';
+import type { Kernel } from '../compile/kernel';
 import type { Program, RoutineStep, TensorSpec } from '../compile/program';
 import { Device } from '../device';
 import { byteSize, type DType, type HostArray, isFloat } from '../dtype';
@@ -83,6 +84,11 @@ export class ReferenceBackend implements Backend {
     return null;
   }
 
+  /** Fused kernels are absorbed too, so that the scheduler's decision is tested with no device involved. */
+  get absorbsEpilogue(): (() => boolean) | undefined {
+    return this.fuses ? () => true : undefined;
+  }
+
   scratchBytes(): number {
     return 0;
   }
@@ -98,13 +104,7 @@ export class ReferenceBackend implements Backend {
           runRoutine(step, buffers as RefBuffer[]);
           continue;
         }
-        const dtypes: DType[] = [];
-        for (const access of [...step.kernel.loads, ...step.kernel.stores.map((s) => s.access)]) dtypes[access.buffer] = access.dtype;
-        const memory = step.buffers.map((slot, i) => {
-          const bytes = program.slots[slot].bytes;
-          return (buffers[slot] as RefBuffer).values(dtypes[i], bytes / byteSize(dtypes[i]));
-        });
-        interpretKernel(step.kernel, memory, dtypes);
+        runKernel(step.kernel, step.buffers.map((slot) => buffers[slot] as RefBuffer));
       }
     };
     return {
@@ -119,6 +119,13 @@ export class ReferenceBackend implements Backend {
   dispose(): void {}
 }
 
+function runKernel(kernel: Kernel, buffers: readonly RefBuffer[]): void {
+  const dtypes: DType[] = [];
+  for (const access of [...kernel.loads, ...kernel.stores.map((s) => s.access)]) dtypes[access.buffer] = access.dtype;
+  const memory = buffers.map((buffer, i) => buffer.values(dtypes[i], buffer.bytes / byteSize(dtypes[i])));
+  interpretKernel(kernel, memory, dtypes);
+}
+
 function runRoutine(step: RoutineStep, buffers: readonly RefBuffer[]): void {
   const view = (slot: number, spec: TensorSpec): RefArray => {
     const count = sizeOf(spec.shape);
@@ -131,7 +138,14 @@ function runRoutine(step: RoutineStep, buffers: readonly RefBuffer[]): void {
     return { shape: spec.shape, dtype: spec.dtype, data: isFloat(spec.dtype) ? new Float64Array(count) : new Int32Array(count) };
   });
   referenceRoutines[step.call.name](inputs, outputs, step.call.attributes);
+  const { epilogue } = step;
+  if (epilogue) {
+    const result = new RefBuffer(outputs[0].data.length * byteSize(outputs[0].dtype));
+    result.values(outputs[0].dtype, outputs[0].data.length).set(outputs[0].data);
+    runKernel(epilogue.kernel, epilogue.buffers.map((slot) => (slot === null ? result : buffers[slot])));
+  }
   outputs.forEach((out, i) => {
+    if (i === 0 && epilogue) return;
     view(step.outputs[i], step.call.outputs[i]).data.set(out.data);
   });
 }
