@@ -93,7 +93,7 @@ export class LanguageModel extends Module {
       const bound = 1 / Math.sqrt(dModel);
       return [
         backbone,
-        new Head(tieEmbeddings ? backbone.embedding.weight : parameter(random.uniform([rows, dModel], -bound, bound))),
+        new Head(tieEmbeddings ? backbone.embedding.weight : parameter(random.uniform([rows, dModel], -bound, bound), { halfPrecision: true })),
       ];
     });
   }

@@ -1,5 +1,6 @@
 export { Module } from './module';
 export { initialized, metadataOf, parameter, type ParameterMetadata } from './parameter';
+export { convertWeights } from './convert-weights';
 export type { Initializer } from './initializers';
 export * as initializers from './initializers';
 export { Linear, type LinearOptions } from './layers/linear';

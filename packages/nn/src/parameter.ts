@@ -9,6 +9,8 @@ export interface ParameterMetadata {
   readonly learningRate?: number;
   /** … or a factor on the optimiser's. */
   readonly learningRateScale?: number;
+  /** true: only ever a factor of matrix products or a table of rows, so that half-precision storage is good enough (`convertWeights`). */
+  readonly halfPrecision?: boolean;
   /** false: part of the state dict, but not trained. */
   readonly trainable?: boolean;
 }

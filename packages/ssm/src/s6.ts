@@ -69,6 +69,7 @@ export class TimeStepProjection extends Module {
             dtInit === 'random'
               ? random.uniform([dModel, dtRank], -bound, bound)
               : full([dModel, dtRank], bound, { device }),
+            { halfPrecision: true },
           );
     this.bias = parameter(
       scope(() => inverseSoftplus(logTimeSteps([dModel], random, config).exp().maximum(dtInitFloor))),

@@ -1,4 +1,4 @@
-import { byteSize, type HostArray } from './dtype';
+import { byteSize, type DType, type HostArray, isFloat } from './dtype';
 import { DTypeError, ShapeError } from './errors';
 import { cast } from './graph/build';
 import { Node } from './graph/node';
@@ -63,6 +63,22 @@ export class Variable extends Tensor {
       this.current = fresh;
     }
     this.device.backend.write(this.leaf.memory(), this.dtype, array);
+    return this;
+  }
+
+  /**
+   * Stores the value as `dtype`, a float type, from now on, rounded to nearest even. A step that was compiled for the old type refuses to run.
+   *
+   * @throws DTypeError unless both types are float types
+   */
+  convert(dtype: DType): this {
+    forbidInTrace('convert()');
+    if (!isFloat(this.dtype) || !isFloat(dtype)) throw new DTypeError(`convert: the variable is ${this.dtype} and dtype ${dtype}, expected float types`);
+    if (dtype === this.dtype) return this;
+    const fresh = cast(this.leaf, dtype);
+    fresh.retain();
+    realizeNodes([fresh]);
+    this.replaceLeaf(fresh);
     return this;
   }
 

@@ -18,7 +18,7 @@ export class Embedding extends Module {
     super();
     checkInteger('Embedding', 'rows', rows, 1);
     checkInteger('Embedding', 'width', width, 1);
-    this.weight = initialized([rows, width], random, options.weightInit ?? normal(0, 0.02));
+    this.weight = initialized([rows, width], random, options.weightInit ?? normal(0, 0.02), { halfPrecision: true });
   }
 
   /**

@@ -26,7 +26,7 @@ export class Linear extends Module {
     checkInteger('Linear', 'outputs', outputs, 1);
     const bound = 1 / Math.sqrt(inputs);
     const { bias = true, weightInit = uniformFanIn(), biasInit = uniform(-bound, bound) } = options;
-    this.weight = initialized([outputs, inputs], random, weightInit);
+    this.weight = initialized([outputs, inputs], random, weightInit, { halfPrecision: true });
     this.bias = bias ? initialized([outputs], random, biasInit) : null;
   }
 

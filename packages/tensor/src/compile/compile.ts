@@ -176,6 +176,12 @@ class TracedStep<R extends StepResult> {
   private record(): void {
     this.recording?.dispose();
     this.built.bindings.forEach((binding, i) => {
+      const variable = 'leaf' in binding ? this.trace.read.get(binding.leaf) : undefined;
+      if ('leaf' in binding && variable && variable.dtype !== binding.leaf.dtype) {
+        throw new TensorError(
+          `compiled step: a variable of shape ${formatShape(variable.shape)} is ${variable.dtype}, but was ${binding.leaf.dtype} when the step was traced; compile it again`,
+        );
+      }
       this.externals[i] = this.memoryOf(binding);
     });
     this.recording = this.executable.record(this.externals, this.arena);
