@@ -1,3 +1,3 @@
 import { library } from '@mamba-ts/tsup-preset';
 
-export default library({ subpaths: ['safetensors'] });
+export default library({ subpaths: ['safetensors', 'torch'] });

@@ -20,3 +20,4 @@ export { type LoadOptions, type LoadReport, loadStateDict, readStateDict } from 
 export { saveStateDict, type SaveOptions, stateDictTensors } from './state/save';
 export { type MisfitTensor, StateDictError } from './state/state-dict-error';
 export * from './safetensors/index';
+export * from './torch/index';
