@@ -1,0 +1,163 @@
+// Products of bfloat16 or float16 operands on the tensor cores (mma.sync), summed in float32. Sizes along memory must be multiples of 8.
+#include "matmul-arguments.cuh"
+
+namespace {
+
+constexpr int depth = 32, stages = 4;
+
+__device__ __forceinline__ uint32_t sharedAddress(const void *p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
+
+// 16 bytes into shared memory, zeros where not `valid`; completes with its group.
+__device__ __forceinline__ void copyAsync(uint32_t to, const void *from, bool valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0));
+}
+
+template <bool Transposed> __device__ __forceinline__ void loadMatrices(uint32_t (&to)[4], uint32_t from) {
+  if constexpr (Transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(from));
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(from));
+}
+
+__device__ __forceinline__ void multiply(Bf16, float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ void multiply(Half, float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// Rows x depth of an operand in shared memory. Along: terms are neighbours (padded rows of k), else rows are (padded rows of the tile's rows).
+template <int Rows, bool Along, int Threads> struct Tile {
+  static constexpr int stride = (Along ? depth : Rows) + 8, bytes = (Along ? Rows : depth) * stride * 2;
+  static constexpr int chunks = Rows * depth / 8;
+
+  static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *from, long long rows, long long k, long long row0, long long k0, long long kEnd) {
+    static_assert(chunks % Threads == 0, "every thread copies as many chunks");
+#pragma unroll
+    for (int q = 0; q < chunks / Threads; q++) {
+      const int index = threadIdx.x + q * Threads;
+      constexpr int across = (Along ? depth : Rows) / 8;
+      const int outer = index / across, inner = index % across * 8;
+      const long long row = row0 + (Along ? outer : inner), term = k0 + (Along ? inner : outer);
+      const bool valid = row < rows && term < kEnd;
+      const long long at = Along ? row * k + term : term * rows + row;
+      copyAsync(to + (outer * stride + inner) * 2, from + (valid ? at : 0), valid);
+    }
+  }
+
+  // Address for this lane of the four 8x8 matrices of 16 rows x 16 terms, in the order (rows, terms): (0,0) (8,0) (0,8) (8,8).
+  static __device__ __forceinline__ uint32_t matrices(uint32_t base, int row, int term) {
+    const int lane = threadIdx.x % 32, within = lane % 8, rows8 = lane / 8 % 2 * 8, terms8 = lane / 16 * 8;
+    return base + (Along ? (row + rows8 + within) * stride + term + terms8 : (term + terms8 + within) * stride + row + rows8) * 2;
+  }
+};
+
+template <typename E, bool AlongA, bool AlongB, int BM, int BN, int WM, int WN> __device__ __forceinline__ void tiles(const MatmulArguments &p) {
+  constexpr int warpsM = BM / WM, warpsN = BN / WN, threads = warpsM * warpsN * 32, rowTiles = WM / 16, columnTiles = WN / 8;
+  using TileA = Tile<BM, AlongA, threads>;
+  using TileB = Tile<BN, AlongB, threads>;
+  extern __shared__ __align__(128) unsigned char sharedBytes[];
+  const uint32_t base = sharedAddress(sharedBytes);
+  constexpr int stageBytes = TileA::bytes + TileB::bytes;
+
+  // Blocks that run together take a compact patch of the result, so that they share what they read.
+  constexpr int patch = 8;
+  const long long tilesM = (p.m + BM - 1) / BM, tilesN = (p.n + BN - 1) / BN;
+  const long long tile = blockIdx.x % (tilesM * tilesN), batch = blockIdx.x / (tilesM * tilesN), part = blockIdx.z;
+  const long long band = tile / (patch * tilesN), inBand = tile % (patch * tilesN);
+  const long long bandRows = min(static_cast<long long>(patch), tilesM - band * patch);
+  const long long row0 = (band * patch + inBand % bandRows) * BM, column0 = inBand / bandRows * BN;
+  const long long kBegin = part * p.partK, kEnd = min(kBegin + p.partK, p.k);
+  const uint16_t *a = static_cast<const uint16_t *>(p.a) + batch * p.strideA;
+  const uint16_t *b = static_cast<const uint16_t *>(p.b) + batch * p.strideB;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int warpRow = warp / warpsN * WM, warpColumn = warp % warpsN * WN;
+
+  float sums[rowTiles][columnTiles][4];
+#pragma unroll
+  for (int i = 0; i < rowTiles; i++)
+#pragma unroll
+    for (int j = 0; j < columnTiles; j++)
+#pragma unroll
+      for (int l = 0; l < 4; l++) sums[i][j][l] = 0.f;
+
+  const auto fetch = [&](int stage, long long k0) {
+    if (k0 < kEnd) {
+      TileA::fetch(base + stage * stageBytes, a, p.m, p.k, row0, k0, kEnd);
+      TileB::fetch(base + stage * stageBytes + TileA::bytes, b, p.n, p.k, column0, k0, kEnd);
+    }
+    asm volatile("cp.async.commit_group;");
+  };
+#pragma unroll
+  for (int s = 0; s < stages - 1; s++) fetch(s, kBegin + s * depth);
+  int stage = 0;
+  for (long long k0 = kBegin; k0 < kEnd; k0 += depth) {
+    asm volatile("cp.async.wait_group %0;" ::"n"(stages - 2));
+    __syncthreads();
+    fetch((stage + stages - 1) % stages, k0 + (stages - 1) * depth);
+    const uint32_t tileA = base + stage * stageBytes, tileB = tileA + TileA::bytes;
+#pragma unroll
+    for (int term = 0; term < depth; term += 16) {
+      uint32_t fa[rowTiles][4], fb[columnTiles / 2][4];
+#pragma unroll
+      for (int i = 0; i < rowTiles; i++) loadMatrices<!AlongA>(fa[i], TileA::matrices(tileA, warpRow + i * 16, term));
+#pragma unroll
+      for (int j = 0; j < columnTiles / 2; j++) loadMatrices<!AlongB>(fb[j], TileB::matrices(tileB, warpColumn + j * 16, term));
+#pragma unroll
+      for (int i = 0; i < rowTiles; i++)
+#pragma unroll
+        for (int j = 0; j < columnTiles; j++) multiply(E{}, sums[i][j], fa[i], fb[j / 2][j % 2], fb[j / 2][j % 2 + 2]);
+    }
+    stage = (stage + 1) % stages;
+  }
+  asm volatile("cp.async.wait_all;");
+
+  const bool even = p.n % 2 == 0, plain = p.bias == nullptr && p.residual == nullptr && p.activation == activationNone;
+#pragma unroll
+  for (int i = 0; i < rowTiles; i++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const long long row = row0 + warpRow + i * 16 + half * 8 + lane / 4;
+      if (row >= p.m) continue;
+#pragma unroll
+      for (int j = 0; j < columnTiles; j++) {
+        const long long column = column0 + warpColumn + j * 8 + lane % 4 * 2;
+        if (column >= p.n) continue;
+        float x = sums[i][j][half * 2], y = sums[i][j][half * 2 + 1];
+        const long long at = (batch * p.m + row) * p.n + column;
+        if (p.parts != nullptr) {
+          float *to = p.parts + part * p.batch * p.m * p.n + at;
+          to[0] = x;
+          if (column + 1 < p.n) to[1] = y;
+          continue;
+        }
+        if (!plain) {
+          x = finish(p, x, column, at);
+          if (column + 1 < p.n) y = finish(p, y, column + 1, at + 1);
+        }
+        const int type = static_cast<int>(p.typeOut);
+        if (!even) {
+          storeAs(type, p.out, at, x);
+          if (column + 1 < p.n) storeAs(type, p.out, at + 1, y);
+        } else if (type == typeFloat) {
+          *reinterpret_cast<float2 *>(static_cast<float *>(p.out) + at) = make_float2(x, y);
+        } else {
+          *reinterpret_cast<uint32_t *>(static_cast<uint16_t *>(p.out) + at) = type == typeBf16 ? pairFromFloats(Bf16{}, x, y) : pairFromFloats(Half{}, x, y);
+        }
+      }
+    }
+}
+
+}  // namespace
+
+#define HALF(E, e, A, B, ab) \
+  extern "C" __global__ void __launch_bounds__(256, 1) e##_128x128_##ab(const __grid_constant__ MatmulArguments p) { tiles<E, A, B, 128, 128, 64, 32>(p); } \
+  extern "C" __global__ void __launch_bounds__(128) e##_64x64_##ab(const __grid_constant__ MatmulArguments p) { tiles<E, A, B, 64, 64, 32, 32>(p); }
+// nn, nt, tn, tt: is a, is b transposed?
+#define HALF_LAYOUTS(E, e) HALF(E, e, true, false, nn) HALF(E, e, true, true, nt) HALF(E, e, false, false, tn) HALF(E, e, false, true, tt)
+HALF_LAYOUTS(Bf16, bf16)
+HALF_LAYOUTS(Half, f16)

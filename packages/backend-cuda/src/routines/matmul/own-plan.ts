@@ -1,0 +1,95 @@
+import type { ElementType } from '../../element-types';
+import type { Product } from './product';
+
+/** Which of the package's own kernels computes a product. Pure arithmetic. */
+export interface OwnPlan {
+  readonly module: 'few-rows' | 'float32' | 'half';
+  readonly kernel: string;
+  readonly grid: readonly [number, number, number];
+  readonly threads: number;
+  readonly sharedBytes: number;
+  /** Few rows: lanes that share an output. */
+  readonly lanes: number;
+  /** Pieces that the sum over k is cut into, each in a block of its own, and the terms of one. */
+  readonly parts: number;
+  readonly partK: number;
+}
+
+/** Rows up to which reading b once at full speed matters more than arithmetic. */
+const fewRows = 8;
+const short: Readonly<Record<ElementType, string>> = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' };
+const maxBlocks = 2 ** 31 - 1;
+
+/** Do the kernels for few rows have this call? */
+export function hasFewRows(p: Product): boolean {
+  const types = p.typeA === 'float32' || p.typeA === p.typeB;
+  return p.m <= fewRows && p.transposeB && !p.transposeA && types && p.batch <= 65535;
+}
+
+export function planOwn(p: Product, multiprocessors: number): OwnPlan {
+  if (hasFewRows(p)) return planFewRows(p, multiprocessors);
+  const halves = p.typeA !== 'float32' && p.typeA === p.typeB;
+  const contiguousA = p.transposeA ? p.m : p.k;
+  const contiguousB = p.transposeB ? p.k : p.n;
+  if (halves && contiguousA % 8 === 0 && contiguousB % 8 === 0) return planHalf(p, multiprocessors);
+  const plain = p.typeA === 'float32' && p.typeB === 'float32';
+  const large = plain && tiles(p, 128) * 2 > multiprocessors && Math.min(p.m, p.n) > 64;
+  const tile = large ? 128 : 64;
+  const kernel = `${plain ? 'float32' : 'any'}_${tile}x${tile}`;
+  return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, ...split(p, tile, 16, multiprocessors) };
+}
+
+function planFewRows(p: Product, multiprocessors: number): OwnPlan {
+  const chunk = p.typeB === 'float32' ? 4 : 8;
+  let lanes = 32;
+  while (lanes > 1 && (lanes / 2) * chunk >= p.k) lanes /= 2;
+  const rowsOfA = p.m === 1 ? 1 : 4;
+  // Four outputs a group of lanes where that still leaves sixteen warps for every multiprocessor.
+  const warps = (p.n / 4) * (lanes / 32) * Math.ceil(p.m / rowsOfA) * p.batch;
+  const outputs = warps >= 16 * multiprocessors ? 4 : 1;
+  const groups = Math.ceil(p.n / outputs);
+  return {
+    module: 'few-rows',
+    kernel: `few_rows_${short[p.typeA]}_${short[p.typeB]}_m${rowsOfA}r${outputs}`,
+    grid: [Math.ceil((groups * lanes) / 128), Math.ceil(p.m / rowsOfA), p.batch],
+    threads: 128,
+    sharedBytes: 0,
+    lanes,
+    parts: 1,
+    partK: p.k,
+  };
+}
+
+function planHalf(p: Product, multiprocessors: number): OwnPlan {
+  const tile = tiles(p, 128) * 2 > multiprocessors && p.m > 64 && p.n > 64 ? 128 : 64;
+  const layout = (p.transposeA ? 't' : 'n') + (p.transposeB ? 't' : 'n');
+  // Four stages of 32 terms; rows of shared memory have 8 elements more than they need.
+  const operand = (along: boolean): number => (along ? tile * 40 : 32 * (tile + 8)) * 2;
+  return {
+    module: 'half',
+    kernel: `${short[p.typeA]}_${tile}x${tile}_${layout}`,
+    threads: tile === 128 ? 256 : 128,
+    sharedBytes: 4 * (operand(!p.transposeA) + operand(p.transposeB)),
+    lanes: 0,
+    ...split(p, tile, 32, multiprocessors),
+  };
+}
+
+function tiles(p: Product, tile: number): number {
+  return p.batch * Math.ceil(p.m / tile) * Math.ceil(p.n / tile);
+}
+
+/** Cuts k where the tiles of the result alone leave multiprocessors idle. */
+function split(p: Product, tile: number, depth: number, multiprocessors: number): Pick<OwnPlan, 'grid' | 'parts' | 'partK'> {
+  const blocks = tiles(p, tile);
+  const room = Math.floor((64 * 2 ** 20) / Math.max(1, p.batch * p.m * p.n * 4));
+  const wanted = Math.min(Math.floor((3 * multiprocessors) / blocks), Math.floor(p.k / (8 * depth)), room, 512);
+  const partK = wanted > 1 ? Math.ceil(p.k / wanted / depth) * depth : Math.max(p.k, 1);
+  const parts = Math.max(1, Math.ceil(p.k / partK));
+  return { grid: [blocks, 1, parts], parts, partK };
+}
+
+/** Null, or what is too large for one launch. */
+export function tooLarge(plan: OwnPlan): string | null {
+  return plan.grid[0] > maxBlocks ? `${plan.kernel} would take ${plan.grid[0]} blocks, at most ${maxBlocks} fit a launch` : null;
+}
