@@ -3,7 +3,7 @@ import type { Product } from './product';
 
 /** Which of the package's own kernels computes a product. Pure arithmetic. */
 export interface OwnPlan {
-  readonly module: 'few-rows' | 'float32' | 'half';
+  readonly module: 'few-rows-f32' | 'few-rows-bf16' | 'few-rows-f16' | 'float32' | 'bf16' | 'f16';
   readonly kernel: string;
   readonly grid: readonly [number, number, number];
   readonly threads: number;
@@ -17,7 +17,7 @@ export interface OwnPlan {
 
 /** Rows up to which reading b once at full speed matters more than arithmetic. */
 const fewRows = 8;
-const short: Readonly<Record<ElementType, string>> = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' };
+const short = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' } as const satisfies Record<ElementType, string>;
 const maxBlocks = 2 ** 31 - 1;
 
 /** Do the kernels for few rows have this call? */
@@ -49,7 +49,7 @@ function planFewRows(p: Product, multiprocessors: number): OwnPlan {
   const outputs = warps >= 16 * multiprocessors ? 4 : 1;
   const groups = Math.ceil(p.n / outputs);
   return {
-    module: 'few-rows',
+    module: `few-rows-${short[p.typeB]}`,
     kernel: `few_rows_${short[p.typeA]}_${short[p.typeB]}_m${rowsOfA}r${outputs}`,
     grid: [Math.ceil((groups * lanes) / 128), Math.ceil(p.m / rowsOfA), p.batch],
     threads: 128,
@@ -66,7 +66,7 @@ function planHalf(p: Product, multiprocessors: number): OwnPlan {
   // Four stages of 32 terms; rows of shared memory have 8 elements more than they need.
   const operand = (along: boolean): number => (along ? tile * 40 : 32 * (tile + 8)) * 2;
   return {
-    module: 'half',
+    module: p.typeA === 'bfloat16' ? 'bf16' : 'f16',
     kernel: `${short[p.typeA]}_${tile}x${tile}_${layout}`,
     threads: tile === 128 ? 256 : 128,
     sharedBytes: 4 * (operand(!p.transposeA) + operand(p.transposeB)),

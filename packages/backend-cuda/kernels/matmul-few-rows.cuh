@@ -1,5 +1,6 @@
 // Products with few rows of a (decoding) against the rows of a transposed b: bound by reading b once.
 // `lanes` lanes of a warp share R neighbouring outputs of each of M rows; b streams past the cache, a stays in it.
+#pragma once
 #include "matmul-arguments.cuh"
 
 namespace {
@@ -86,8 +87,3 @@ template <typename A, typename B, int M, int R> __device__ __forceinline__ void 
     fewRows<A, B, M, R>(p); \
   }
 #define FEW_ROWS_SIZES(A, a, B, b) FEW_ROWS(A, a, B, b, 1, 1) FEW_ROWS(A, a, B, b, 1, 4) FEW_ROWS(A, a, B, b, 4, 1) FEW_ROWS(A, a, B, b, 4, 4)
-FEW_ROWS_SIZES(float, f32, float, f32)
-FEW_ROWS_SIZES(float, f32, Bf16, bf16)
-FEW_ROWS_SIZES(float, f32, Half, f16)
-FEW_ROWS_SIZES(Bf16, bf16, Bf16, bf16)
-FEW_ROWS_SIZES(Half, f16, Half, f16)

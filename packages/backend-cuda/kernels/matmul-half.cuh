@@ -1,4 +1,5 @@
 // Products of bfloat16 or float16 operands on the tensor cores (mma.sync), summed in float32. Sizes along memory must be multiples of 8.
+#pragma once
 #include "matmul-arguments.cuh"
 
 namespace {
@@ -115,49 +116,54 @@ template <typename E, bool AlongA, bool AlongB, int BM, int BN, int WM, int WN> 
     stage = (stage + 1) % stages;
   }
   asm volatile("cp.async.wait_all;");
+  __syncthreads();
 
-  const bool even = p.n % 2 == 0, plain = p.bias == nullptr && p.residual == nullptr && p.activation == activationNone;
+  // Through shared memory, so that rows are written in whole and what follows the product is a small loop.
+  constexpr int stride = BN + 4;
+  static_assert(BM * stride * 4 <= stages * stageBytes, "the result's tile fits");
+  float *const tileOut = reinterpret_cast<float *>(sharedBytes);
 #pragma unroll
   for (int i = 0; i < rowTiles; i++)
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const long long row = row0 + warpRow + i * 16 + half * 8 + lane / 4;
-      if (row >= p.m) continue;
-#pragma unroll
-      for (int j = 0; j < columnTiles; j++) {
-        const long long column = column0 + warpColumn + j * 8 + lane % 4 * 2;
-        if (column >= p.n) continue;
-        float x = sums[i][j][half * 2], y = sums[i][j][half * 2 + 1];
-        const long long at = (batch * p.m + row) * p.n + column;
-        if (p.parts != nullptr) {
-          float *to = p.parts + part * p.batch * p.m * p.n + at;
-          to[0] = x;
-          if (column + 1 < p.n) to[1] = y;
-          continue;
-        }
-        if (!plain) {
-          x = finish(p, x, column, at);
-          if (column + 1 < p.n) y = finish(p, y, column + 1, at + 1);
-        }
-        const int type = static_cast<int>(p.typeOut);
-        if (!even) {
-          storeAs(type, p.out, at, x);
-          if (column + 1 < p.n) storeAs(type, p.out, at + 1, y);
-        } else if (type == typeFloat) {
-          *reinterpret_cast<float2 *>(static_cast<float *>(p.out) + at) = make_float2(x, y);
-        } else {
-          *reinterpret_cast<uint32_t *>(static_cast<uint16_t *>(p.out) + at) = type == typeBf16 ? pairFromFloats(Bf16{}, x, y) : pairFromFloats(Half{}, x, y);
-        }
-      }
+    for (int j = 0; j < columnTiles; j++) {
+      float *const at = tileOut + (warpRow + i * 16 + lane / 4) * stride + warpColumn + j * 8 + lane % 4 * 2;
+      *reinterpret_cast<float2 *>(at) = make_float2(sums[i][j][0], sums[i][j][1]);
+      *reinterpret_cast<float2 *>(at + 8 * stride) = make_float2(sums[i][j][2], sums[i][j][3]);
     }
+  __syncthreads();
+  const bool split = p.parts != nullptr, plain = split || (p.bias == nullptr && p.residual == nullptr && p.activation == activationNone);
+  const bool whole = p.n % 4 == 0;
+  const int type = split ? typeFloat : static_cast<int>(p.typeOut);
+  void *const out = split ? p.parts + part * p.batch * p.m * p.n : p.out;
+#pragma unroll 2
+  for (int index = threadIdx.x; index < BM * BN / 4; index += threads) {
+    const long long row = row0 + index / (BN / 4), column = column0 + index % (BN / 4) * 4;
+    if (row >= p.m || column >= p.n) continue;
+    const float4 four = *reinterpret_cast<const float4 *>(tileOut + index / (BN / 4) * stride + index % (BN / 4) * 4);
+    float v[4] = {four.x, four.y, four.z, four.w};
+    const long long at = (batch * p.m + row) * p.n + column;
+    const int count = min(4LL, p.n - column);
+    if (!plain)
+#pragma unroll
+      for (int l = 0; l < 4; l++) v[l] = l < count ? finish(p, v[l], column + l, at + l) : 0.f;
+    if (!whole) {
+#pragma unroll
+      for (int l = 0; l < 4; l++)
+        if (l < count) storeAs(type, out, at + l, v[l]);
+    } else if (type == typeFloat) {
+      *reinterpret_cast<float4 *>(static_cast<float *>(out) + at) = make_float4(v[0], v[1], v[2], v[3]);
+    } else {
+      const bool bf16 = type == typeBf16;
+      *reinterpret_cast<uint2 *>(static_cast<uint16_t *>(out) + at) =
+          make_uint2(bf16 ? pairFromFloats(Bf16{}, v[0], v[1]) : pairFromFloats(Half{}, v[0], v[1]), bf16 ? pairFromFloats(Bf16{}, v[2], v[3]) : pairFromFloats(Half{}, v[2], v[3]));
+    }
+  }
 }
 
 }  // namespace
 
 #define HALF(E, e, A, B, ab) \
-  extern "C" __global__ void __launch_bounds__(256, 1) e##_128x128_##ab(const __grid_constant__ MatmulArguments p) { tiles<E, A, B, 128, 128, 64, 32>(p); } \
+  extern "C" __global__ void __launch_bounds__(256, 2) e##_128x128_##ab(const __grid_constant__ MatmulArguments p) { tiles<E, A, B, 128, 128, 64, 32>(p); } \
   extern "C" __global__ void __launch_bounds__(128) e##_64x64_##ab(const __grid_constant__ MatmulArguments p) { tiles<E, A, B, 64, 64, 32, 32>(p); }
 // nn, nt, tn, tt: is a, is b transposed?
 #define HALF_LAYOUTS(E, e) HALF(E, e, true, false, nn) HALF(E, e, true, true, nt) HALF(E, e, false, false, tn) HALF(E, e, false, true, tt)
-HALF_LAYOUTS(Bf16, bf16)
-HALF_LAYOUTS(Half, f16)

@@ -1,0 +1,3 @@
+#include "matmul-half.cuh"
+
+HALF_LAYOUTS(Bf16, bf16)

@@ -1,0 +1,70 @@
+import type { CudaStream } from '@mamba-ts/scan-cuda/driver';
+import { elementTypes } from '../../element-types';
+import { ptx as bf16 } from '../../ptx/matmul-bf16';
+import { ptx as f16 } from '../../ptx/matmul-f16';
+import { ptx as fewRowsBf16 } from '../../ptx/matmul-few-rows-bf16';
+import { ptx as fewRowsF16 } from '../../ptx/matmul-few-rows-f16';
+import { ptx as fewRowsF32 } from '../../ptx/matmul-few-rows-f32';
+import { ptx as float32 } from '../../ptx/matmul-float32';
+import type { RoutineHost } from '../../routine';
+import { StructLaunch } from '../../struct-launch';
+import type { OwnPlan } from './own-plan';
+import type { Product } from './product';
+
+const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few-rows-f16': fewRowsF16, float32, bf16, f16 } as const;
+
+/** Fields of `MatmulArguments` (kernels/matmul-arguments.cuh), in order. */
+const fields = [
+  ...(['a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'transposeA', 'transposeB'] as const),
+  ...(['typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes'] as const),
+];
+
+/** What happens to a sum on its way to memory: activation(sum + bias) + residual. */
+export interface OwnEpilogue {
+  readonly activation?: 'silu' | 'relu';
+}
+
+const activations = { none: 0, silu: 1, relu: 2 } as const;
+
+/** A product on the package's own kernels. */
+export class OwnProduct {
+  private readonly main: StructLaunch<(typeof fields)[number]>;
+  private readonly sum: StructLaunch<(typeof fields)[number]> | null;
+  private readonly empty: boolean;
+
+  constructor(
+    product: Product,
+    readonly plan: OwnPlan,
+    host: RoutineHost,
+    epilogue: OwnEpilogue = {},
+  ) {
+    const { driver, multiprocessors } = host.context;
+    const { batch, m, n, k, strideA, strideB, transposeA, transposeB, typeA, typeB, typeOut } = product;
+    this.empty = batch * m * n === 0;
+    const values = {
+      ...{ batch, m, n, k, strideA, strideB, transposeA, transposeB, partK: plan.partK, lanes: plan.lanes },
+      ...{ typeA: elementTypes[typeA], typeB: elementTypes[typeB], typeOut: elementTypes[typeOut] },
+      activation: activations[epilogue.activation ?? 'none'],
+    };
+    const { grid, threads, sharedBytes, parts } = plan;
+    const run = host.kernel(modules[plan.module], plan.kernel);
+    this.main = new StructLaunch(driver, run, { grid, block: [threads], sharedBytes }, fields).set(values);
+    const blocks = Math.max(1, Math.min(Math.ceil((batch * m * n) / 256), 16 * multiprocessors));
+    this.sum = parts > 1 ? new StructLaunch(driver, host.kernel(float32, 'sum_parts'), { grid: [blocks], block: [256] }, fields).set(values) : null;
+  }
+
+  /** Bytes of the sums over parts of k. */
+  static scratchBytes({ batch, m, n }: Product, { parts }: OwnPlan): number {
+    return parts > 1 ? parts * batch * m * n * 4 : 0;
+  }
+
+  launch(stream: CudaStream, pointers: { a: bigint; b: bigint; out: bigint; parts: bigint; bias?: bigint; residual?: bigint; typeResidual?: number }): void {
+    if (this.empty) return;
+    if (this.sum === null) {
+      this.main.set({ ...pointers, parts: 0n }).launch(stream);
+    } else {
+      this.main.set(pointers).launch(stream);
+      this.sum.set(pointers).launch(stream);
+    }
+  }
+}
