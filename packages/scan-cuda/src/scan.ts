@@ -2,7 +2,7 @@
 import { ScanShapeError, scanSize } from '@mamba-ts/scan';
 import { reduceSegmentFields, reduceSegments, scanArgumentFields, scanFlags, writeScanArguments } from './arguments';
 import type { CudaContext, CudaFunction, CudaModule, CudaStream } from './driver/index';
-import { KernelArguments } from './driver/index';
+import { CudaError, KernelArguments } from './driver/index';
 import { kernelImage } from './kernel-images';
 import type { Layout } from './layout';
 import type { PlannedKernel, PlannedSum, ScanPlan } from './plan';
@@ -53,18 +53,37 @@ const required: Record<ScanPlan['pass'], readonly (keyof ScanPointers)[]> = {
 };
 const pointerFields = scanArgumentFields.slice(0, scanArgumentFields.indexOf('partsB'));
 
+function modulesOf(plan: ScanPlan): Set<Layout['module']> {
+  const needed = new Set<Layout['module']>(plan.kernels.map(({ module }) => module));
+  if (plan.sums.length > 0) needed.add('general');
+  return needed;
+}
+
 /** The scan's kernels on one device. */
 export class CudaScan {
+  private readonly images = new Map<Layout['module'], Uint8Array>();
   private readonly modules = new Map<Layout['module'], CudaModule>();
 
   constructor(private readonly context: CudaContext) {}
 
+  /** Unpacks the images of all kernels, for {@link prepareLoaded}. Loads none into the device. */
+  async load(): Promise<void> {
+    for (const name of ['real16', 'real', 'general'] as const) this.images.set(name, await kernelImage(name));
+  }
+
   /** Loads what a plan needs and lays out its arguments. */
   async prepare(plan: ScanPlan): Promise<PreparedScan> {
-    const needed = new Set<Layout['module']>(plan.kernels.map(({ module }) => module));
-    if (plan.sums.length > 0) needed.add('general');
-    for (const name of needed) {
-      if (!this.modules.has(name)) this.modules.set(name, this.context.loadModule(await kernelImage(name)));
+    for (const name of modulesOf(plan)) this.images.set(name, await kernelImage(name));
+    return this.prepareLoaded(plan);
+  }
+
+  /** As {@link prepare}, at once, after {@link load}. */
+  prepareLoaded(plan: ScanPlan): PreparedScan {
+    for (const name of modulesOf(plan)) {
+      if (this.modules.has(name)) continue;
+      const image = this.images.get(name);
+      if (image === undefined) throw new CudaError('prepareLoaded', 'the kernels have not been unpacked: await load() first');
+      this.modules.set(name, this.context.loadModule(image));
     }
     return new PreparedScan(this.context, plan, (module, name) => this.modules.get(module)!.function(name));
   }

@@ -15,9 +15,9 @@ const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few
 
 /** Fields of `MatmulArguments` (kernels/matmul-arguments.cuh), in order. */
 const fields = [
-  ...(['a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'transposeA', 'transposeB'] as const),
-  ...(['typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes'] as const),
-];
+  'a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'transposeA', 'transposeB',
+  'typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes',
+] as const;
 
 /** What happens to a sum on its way to memory: activation(sum + bias) + residual. */
 export interface OwnEpilogue {

@@ -1,0 +1,54 @@
+import type { CudaContext } from '@mamba-ts/scan-cuda/driver';
+import type { RoutineCall } from '@mamba-ts/tensor';
+import { ptx } from '../ptx/causal-conv1d-backward';
+import type { CudaRoutine, RoutineHost } from '../routine';
+import { StructLaunch } from '../struct-launch';
+import { channelsOfThread, convFields, type ConvLaunch, convSizes, isNarrow, stepsOfThread } from './causal-conv1d';
+
+interface Cut {
+  /** Steps of a slice of rows, and how many there are in a sequence and in all. */
+  readonly chunk: number;
+  readonly chunks: number;
+  readonly slices: number;
+  readonly partBytes: number;
+}
+
+function cutOf(call: RoutineCall, context: CudaContext): Cut {
+  const s = convSizes(call, 1);
+  const chunk = isNarrow(s.width) ? stepsOfThread(s, context.multiprocessors, 512, 128) : 256;
+  // An empty sequence still has a thread a channel: it writes the gradient of `initial`.
+  const chunks = Math.max(1, Math.ceil(s.length / chunk));
+  const slices = s.batch * chunks;
+  return { chunk, chunks, slices, partBytes: slices * s.channels * (s.width + 1) * 4 };
+}
+
+export const causalConv1dBackward: CudaRoutine = {
+  scratchBytes: (call, context) => cutOf(call, context).partBytes,
+  prepare(call: RoutineCall, host: RoutineHost) {
+    const s = convSizes(call, 1);
+    const { chunk, chunks, slices } = cutOf(call, host.context);
+    const launchOf = (name: string, threads: number, block = 128): ConvLaunch | null =>
+      threads === 0
+        ? null
+        : new StructLaunch(host.context.driver, host.kernel(ptx, name), { grid: [Math.ceil(threads / block)], block: [block] }, convFields).set({
+            ...{ ...s, rowX: s.channels, chunk, chunks, slices },
+          });
+    const perThread = channelsOfThread(s);
+    const columns = s.channels * (s.width + 1);
+    const narrow = isNarrow(s.width);
+    const name = narrow ? `conv_backward_w${s.width}v${perThread}` : 'conv_backward_any';
+    const main = narrow
+      ? [launchOf(name, slices * (s.channels / perThread))]
+      : [launchOf(name, s.batch * (s.length + s.width - 1) * s.channels), launchOf('conv_weights_any', slices * columns)];
+    // 32 columns a block of 256 threads.
+    const kernels = [...main, launchOf('conv_sum_slices', columns * 8, 256)].filter((kernel) => kernel !== null);
+    return {
+      launch(stream, { inputs: [gradY, x, weight, initial, resets], outputs: [gradX, gradWeight, gradBias, gradInitial], scratch }) {
+        for (const kernel of kernels) {
+          kernel.set({ gradY, x, weight, initial, resets, gradX, gradWeight, gradBias, gradInitial, parts: scratch }).launch(stream);
+        }
+      },
+      describe: () => `${name}, ${slices} slices of ${chunk} steps, then their sum`,
+    };
+  },
+};

@@ -1,0 +1,67 @@
+import type { ScanShape } from '@mamba-ts/scan';
+import { CudaScan, type PreparedScan, planScan, type ScanPass, type ScanPlan, type ScanPointers } from '@mamba-ts/scan-cuda';
+import type { CudaContext } from '@mamba-ts/scan-cuda/driver';
+import type { RoutineCall, TensorSpec } from '@mamba-ts/tensor';
+import type { CudaRoutine, RoutineHost } from '../routine';
+
+const scanInputs = ['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'] as const;
+const gradients = ['gradU', 'gradDelta', 'gradA', 'gradB', 'gradC', 'gradD', 'gradZ', 'gradDeltaBias', 'gradInitialState'] as const;
+const sharedKernels = 'scan-cuda';
+
+/** Sizes of the scan behind a call whose u is input number `u`. */
+function shapeOf(call: RoutineCall, u: number): ScanShape {
+  const [batch, length] = (call.inputs[u] as TensorSpec).shape;
+  const [channels, dState] = (call.inputs[u + 2] as TensorSpec).shape;
+  const { groups, complex, variableB, variableC } = call.attributes;
+  return {
+    ...{ batch, length, channels, dState, groups: Number(groups) },
+    ...{ complex: Boolean(complex), variableB: Boolean(variableB), variableC: Boolean(variableC) },
+  };
+}
+
+/** Addresses by the scan's names; absent arrays are left out. */
+function named(names: readonly (keyof ScanPointers)[], addresses: readonly bigint[]): Partial<ScanPointers> {
+  return Object.fromEntries(names.flatMap((name, i) => (addresses[i] === 0n ? [] : [[name, addresses[i]]])));
+}
+
+/** A pass of the scan package's; `u`: position of u among the inputs. */
+function scanRoutine(
+  pass: ScanPass,
+  u: number,
+  bind: (inputs: readonly bigint[], outputs: readonly bigint[]) => Partial<ScanPointers>,
+): CudaRoutine {
+  const plan = (call: RoutineCall, { multiprocessors }: CudaContext): ScanPlan =>
+    planScan(shapeOf(call, u), { pass, deltaSoftplus: Boolean(call.attributes.deltaSoftplus), multiprocessors });
+  const kernels = (host: RoutineHost): CudaScan => host.shared(sharedKernels, () => new CudaScan(host.context));
+  return {
+    open: (host) => kernels(host).load(),
+    refuses: (call, context) => {
+      try {
+        plan(call, context);
+        return null;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    },
+    scratchBytes: (call, context) => plan(call, context).scratchBytes,
+    prepare(call, host) {
+      const prepared: PreparedScan = kernels(host).prepareLoaded(plan(call, host.context));
+      return {
+        launch(stream, { inputs, outputs, scratch }) {
+          prepared.launch({ ...bind(inputs, outputs), scratch: scratch === 0n ? undefined : scratch } as ScanPointers, stream);
+        },
+        describe: () => prepared.plan.explanation,
+      };
+    },
+  };
+}
+
+export const selectiveScan: CudaRoutine = scanRoutine('forward', 0, (inputs, outputs) => ({
+  ...named(scanInputs, inputs),
+  ...named(['y', 'lastState'], outputs),
+}));
+
+export const selectiveScanBackward: CudaRoutine = scanRoutine('backward', 2, (inputs, outputs) => ({
+  ...named(['gradY', 'gradLastState', ...scanInputs], inputs),
+  ...named(gradients, outputs),
+}));
