@@ -37,7 +37,7 @@ export class ResidualLayer extends Module {
       dModel,
       nLayer,
       random,
-      layer: (width) => makeLayer(layer, { width, blockWidth: dModel, random }),
+      layer: (width, options) => makeLayer(layer, { ...options, width, blockWidth: dModel, random }),
     });
   }
 

@@ -1,6 +1,7 @@
-export type { InnerLayer, Layer } from './blocks/block';
+export type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
 export { PlainBlock, type PlainBlockConfig } from './blocks/plain';
 export { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
+export { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';
 export {
   type BlockChoice,
   type BlockConfigs,
@@ -22,6 +23,7 @@ export {
   mambaKeyFromHuggingFace,
   mambaModels,
 } from './mamba';
+export { fromHuggingFaceMamba2Config, fromMamba2Config, mamba2Models } from './mamba2';
 export { parameterCount, parameterShapes } from './parameter-shapes';
 export { shapeDevice } from './shape-device';
 export { generate, type GenerateOptions } from './generate';

@@ -1,13 +1,14 @@
-import { checkKeys, S4D, type S4DConfig, S6, type S6Config } from '@mamba-ts/ssm';
+import { checkKeys, S4D, type S4DConfig, S6, type S6Config, SSD, type SSDConfig } from '@mamba-ts/ssm';
 import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
-import { type InnerLayer, type Layer } from './blocks/block';
+import type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
 import { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
+import { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';
 import { PlainBlock } from './blocks/plain';
 
 /* The two lists that an ablation loops over. Configs are plain JSON; `kind` picks the row. */
 
-/** Where a layer stands. */
-export interface LayerContext {
+/** Where a layer stands, and what its block offers. */
+export interface LayerContext extends InnerLayerOptions {
   /** Width that the layer runs at. */
   readonly width: number;
   /** Width of the block around it, which the default rank of Δ follows. */
@@ -30,12 +31,14 @@ export interface BlockContext {
 export interface LayerConfigs {
   readonly s6: Omit<S6Config, 'dModel'>;
   readonly s4d: Omit<S4DConfig, 'dModel'>;
+  readonly ssd: Omit<SSDConfig, 'dModel' | 'projection'>;
 }
 
 /** Settings by kind of block. */
 export interface BlockConfigs {
   readonly plain: Readonly<Record<never, never>>;
   readonly mamba: Pick<MambaBlockConfig, 'expand' | 'dConv' | 'convBias' | 'bias'>;
+  readonly mamba2: Omit<Mamba2BlockConfig, 'dModel' | 'layer' | 'nLayer'>;
 }
 
 type Choice<Configs> = keyof Configs | { [K in keyof Configs]: { readonly kind: K } & Configs[K] }[keyof Configs];
@@ -47,7 +50,7 @@ export type BlockChoice = Choice<BlockConfigs>;
 type LayerTable = { -readonly [K in keyof LayerConfigs]: (config: LayerConfigs[K], context: LayerContext) => Layer };
 type BlockTable = { -readonly [K in keyof BlockConfigs]: (config: BlockConfigs[K], context: BlockContext) => Layer };
 
-const ownLayers: Pick<LayerTable, 's6' | 's4d'> = {
+const ownLayers: Pick<LayerTable, 's6' | 's4d' | 'ssd'> = {
   s6: (config, { width, blockWidth, random }) => {
     const { dtRank = 'auto' } = config;
     return new S6(
@@ -56,9 +59,22 @@ const ownLayers: Pick<LayerTable, 's6' | 's4d'> = {
     );
   },
   s4d: (config, { width, random }) => new S4D({ ...config, dModel: width }, random),
+  ssd: (config, { width, projection, random }) => new SSD({ ...config, dModel: width, projection }, random),
 };
 
-const ownBlocks: Pick<BlockTable, 'plain' | 'mamba'> = {
+const mamba2Settings: Readonly<Record<keyof BlockConfigs['mamba2'], true>> = {
+  expand: true,
+  dConv: true,
+  convBias: true,
+  convInit: true,
+  bias: true,
+  norm: true,
+  normBeforeGate: true,
+  normGroups: true,
+  normEpsilon: true,
+};
+
+const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2'> = {
   plain: (config, { random, ...context }) => {
     checkKeys('plain block', config, {});
     return new PlainBlock(context, random);
@@ -66,6 +82,10 @@ const ownBlocks: Pick<BlockTable, 'plain' | 'mamba'> = {
   mamba: (config, { random, ...context }) => {
     checkKeys('mamba block', config, { expand: true, dConv: true, convBias: true, bias: true });
     return new MambaBlock({ ...config, ...context }, random);
+  },
+  mamba2: (config, { random, ...context }) => {
+    checkKeys('mamba2 block', config, mamba2Settings);
+    return new Mamba2Block({ ...config, ...context }, random);
   },
 };
 

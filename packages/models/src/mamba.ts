@@ -1,4 +1,4 @@
-import { OutOfRangeError } from '@mamba-ts/tensor';
+import { FieldReader, readerOf } from './field-reader';
 import type { LanguageModelConfig } from './language-model';
 
 /** config.json of the released Mamba checkpoints: the fields of `MambaConfig` of state-spaces/mamba. */
@@ -28,87 +28,6 @@ export const mambaModels: Readonly<Record<string, MambaConfig>> = {
   'mamba-2.8b': { d_model: 2560, n_layer: 64, vocab_size: 50277 },
   'mamba-2.8b-slimpj': { d_model: 2560, n_layer: 64, vocab_size: 50277 },
 };
-
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Reads fields of a JSON object by type; the rest is refused by name. */
-class FieldReader {
-  private readonly used = new Set<string>();
-
-  constructor(
-    private readonly where: string,
-    private readonly fields: Fields,
-  ) {}
-
-  number(name: string, otherwise?: number): number {
-    return this.field(name, otherwise, 'a number', (v): v is number => typeof v === 'number' && Number.isFinite(v));
-  }
-
-  boolean(name: string, otherwise: boolean): boolean {
-    return this.field(name, otherwise, 'true or false', (v): v is boolean => typeof v === 'boolean');
-  }
-
-  oneOf<const T extends string>(name: string, choices: readonly T[], otherwise: T): T {
-    return this.field(name, otherwise, `one of ${choices.join(', ')}`, (v): v is T => choices.includes(v as T));
-  }
-
-  /** A number, or `auto`. */
-  rank(name: string): number | 'auto' {
-    return this.field<number | 'auto'>(
-      name,
-      'auto',
-      'a number or auto',
-      (v): v is number | 'auto' => v === 'auto' || Number.isInteger(v),
-    );
-  }
-
-  object(name: string): Fields {
-    return this.field(
-      name,
-      {},
-      'an object',
-      (v): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v),
-    );
-  }
-
-  /** Fields that say nothing about the model. */
-  ignore(...names: readonly string[]): void {
-    for (const name of names) this.used.add(name);
-  }
-
-  /** Refuses what asks for something that is not here. */
-  expect(name: string, expected: unknown): void {
-    this.used.add(name);
-    const value = this.fields[name];
-    if (value !== undefined && JSON.stringify(value) !== JSON.stringify(expected)) {
-      throw new OutOfRangeError(
-        `${this.where}: ${name} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
-      );
-    }
-  }
-
-  /** Refuses fields that nothing read. */
-  finish(): void {
-    for (const name of Object.keys(this.fields)) {
-      if (!this.used.has(name))
-        throw new OutOfRangeError(`${this.where}: ${name} is no field, expected one of ${[...this.used].join(', ')}`);
-    }
-  }
-
-  private field<T>(name: string, otherwise: T | undefined, expected: string, fits: (value: unknown) => value is T): T {
-    this.used.add(name);
-    const value = this.fields[name] ?? otherwise;
-    if (!fits(value))
-      throw new OutOfRangeError(`${this.where}: ${name} is ${JSON.stringify(value)}, expected ${expected}`);
-    return value;
-  }
-}
-
-function readerOf(where: string, json: unknown): FieldReader {
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new OutOfRangeError(`${where}: config is ${JSON.stringify(json)}, expected an object`);
-  return new FieldReader(where, json as Fields);
-}
 
 /**
  * The config of a Mamba language model from the config.json of an official checkpoint.

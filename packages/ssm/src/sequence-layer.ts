@@ -11,6 +11,18 @@ export interface SequenceOptions {
   readonly resets?: Tensor;
   /** (batch, length, dModel), or (batch, dModel) in `step`: the output is multiplied by silu(gate). Layers with a fused kernel do it there. */
   readonly gate?: Tensor;
+  /** For a layer whose block projects its Δ, B and C (SSD in a Mamba-2 block). */
+  readonly selection?: Selection;
+}
+
+/** What depends on the input in a selective layer, projected by the block around it, (batch, length, …) or (batch, …). */
+export interface Selection {
+  /** (…, groups · dState) */
+  readonly B: Tensor;
+  /** (…, groups · dState) */
+  readonly C: Tensor;
+  /** Before bias and softplus: (…, heads) */
+  readonly dt: Tensor;
 }
 
 /**

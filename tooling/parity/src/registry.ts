@@ -1,5 +1,5 @@
 import { goldenFamily } from './families/golden';
-import { mambaHfFamily } from './families/mamba-hf';
+import { mamba2HfFamily, mambaHfFamily } from './families/mamba-hf';
 import { s4Family } from './families/s4';
 import { selectiveScanFamily } from './families/selective-scan';
 import { tokenizerFamily } from './families/tokenizer';
@@ -12,8 +12,8 @@ export const families: readonly Family[] = [
   tokenizerFamily,
   goldenFamily,
   mambaHfFamily,
+  mamba2HfFamily,
   s4Family,
-  waitingFamily('mamba2-hf'),
   waitingFamily('pythia-hf'),
   waitingFamily('transformerpp-llama-hf'),
   waitingFamily('rwkv4-hf'),

@@ -7,5 +7,11 @@ import type { SequenceLayer } from '@mamba-ts/ssm';
  */
 export type Layer = Module & SequenceLayer;
 
+/** What a block offers its inner layer. */
+export interface InnerLayerOptions {
+  /** `block`: a layer that can take its Δ, B and C from the block (SSD) shall not project them itself. Default `layer`. */
+  readonly projection?: 'layer' | 'block';
+}
+
 /** Makes the inner layer of a block, of the width that the block runs it at. */
-export type InnerLayer = (width: number) => Layer;
+export type InnerLayer = (width: number, options?: InnerLayerOptions) => Layer;

@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromHuggingFaceMambaConfig, generate, LanguageModel, mambaKeyFromHuggingFace } from '@mamba-ts/models';
+import {
+  fromHuggingFaceMamba2Config,
+  fromHuggingFaceMambaConfig,
+  generate,
+  LanguageModel,
+  type LanguageModelConfig,
+  mambaKeyFromHuggingFace,
+} from '@mamba-ts/models';
 import { AdamW, clipGradientNorm, loadStateDict } from '@mamba-ts/nn';
 import { compile, grad, type Tensor } from '@mamba-ts/tensor';
 import { compared, type Family, notYetCovered, type Result, unusable } from '../family';
@@ -13,7 +20,7 @@ const GRADIENT_TOLERANCE = 1e-3;
 
 /** A checkpoint and its config, of which the cases of a folder are made. */
 interface Checkpoint {
-  readonly config: unknown;
+  readonly config: LanguageModelConfig;
   readonly weights: Uint8Array;
 }
 
@@ -27,32 +34,37 @@ interface Training {
   readonly loss_and_gradnorm: readonly (readonly [number, number])[];
 }
 
-/** `MambaForCausalLM` of transformers: `config.json`, `model.safetensors`, and cases computed with them. */
-export const mambaHfFamily: Family = {
-  name: 'mamba-hf',
+/** A causal model of transformers: `config.json`, `model.safetensors`, and cases computed with them. */
+const causalModel = (name: string, readConfig: (json: unknown) => LanguageModelConfig): Family => ({
+  name,
   async *check(folder: string): AsyncIterable<Result> {
-    const cases = (await caseNames(folder, '.safetensors')).filter((name) => name !== 'model');
+    const cases = (await caseNames(folder, '.safetensors')).filter((file) => file !== 'model');
     if (cases.length === 0) return;
     const checkpoint: Checkpoint = {
-      config: await readJsonObject(join(folder, 'config.json')),
+      config: readConfig(await readJsonObject(join(folder, 'config.json'))),
       weights: new Uint8Array(await readFile(join(folder, 'model.safetensors'))),
     };
     yield* onDevices(async function* (devices) {
-      for (const name of cases) {
+      for (const caseName of cases) {
         try {
-          const fixture = await readCase(folder, name);
+          const fixture = await readCase(folder, caseName);
           const results: Result[] = [];
           for (const on of devices) results.push(...(await checkCase(fixture, checkpoint, on)));
           yield* results;
-          for (const tensor of fixture.leftOver()) yield unusable(name, `nothing compares its tensor ${tensor}`);
-          for (const setting of leftOverSettings(fixture)) yield notYetCovered(`${name}: ${setting}`);
+          for (const tensor of fixture.leftOver()) yield unusable(caseName, `nothing compares its tensor ${tensor}`);
+          for (const setting of leftOverSettings(fixture)) yield notYetCovered(`${caseName}: ${setting}`);
         } catch (error) {
-          yield unusable(name, (error as Error).message);
+          yield unusable(caseName, (error as Error).message);
         }
       }
     });
   },
-};
+});
+
+/** `MambaForCausalLM` */
+export const mambaHfFamily: Family = causalModel('mamba-hf', fromHuggingFaceMambaConfig);
+/** `Mamba2ForCausalLM` */
+export const mamba2HfFamily: Family = causalModel('mamba2-hf', fromHuggingFaceMamba2Config);
 
 /** Settings that no check reads. */
 function leftOverSettings({ settings }: FixtureCase): string[] {
@@ -62,7 +74,7 @@ function leftOverSettings({ settings }: FixtureCase): string[] {
 }
 
 async function checkCase(fixture: FixtureCase, { config, weights }: Checkpoint, on: ParityDevice): Promise<Result[]> {
-  const model = new LanguageModel(fromHuggingFaceMambaConfig(config), on.random);
+  const model = new LanguageModel(config, on.random);
   try {
     loadStateDict(model, weights, { rename: mambaKeyFromHuggingFace });
     const results = checkForward(fixture, model, on);
