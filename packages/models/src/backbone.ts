@@ -1,6 +1,6 @@
 import { Embedding, LayerNorm, Module, RMSNorm } from '@mamba-ts/nn';
 import { type LayerState, nestedState, nestState, type SequenceOptions } from '@mamba-ts/ssm';
-import type { RandomGenerator, Tensor } from '@mamba-ts/tensor';
+import { OutOfRangeError, type RandomGenerator, type Tensor } from '@mamba-ts/tensor';
 import type { Layer } from './blocks/block';
 import { type BlockChoice, type LayerChoice, makeBlock, makeLayer } from './kinds';
 
@@ -10,6 +10,8 @@ export interface BackboneConfig {
   readonly block: BlockChoice;
   /** What runs inside each block. */
   readonly layer: LayerChoice;
+  /** Other blocks at some places, by index from 0: the attention of a hybrid. */
+  readonly blockAt?: Readonly<Record<number, BlockChoice>>;
   /** Default `rms`. */
   readonly norm?: 'rms' | 'layer';
   /** Default 1e-5. */
@@ -29,11 +31,11 @@ export class ResidualLayer extends Module {
   readonly norm: RMSNorm | LayerNorm;
   readonly mixer: Layer;
 
-  constructor(config: BackboneConfig, random: RandomGenerator) {
+  constructor(config: BackboneConfig, index: number, random: RandomGenerator) {
     super();
-    const { dModel, nLayer, block, layer } = config;
+    const { dModel, nLayer, block, layer, blockAt = {} } = config;
     this.norm = makeNorm(config, random);
-    this.mixer = makeBlock(block, {
+    this.mixer = makeBlock(blockAt[index] ?? block, {
       dModel,
       nLayer,
       random,
@@ -67,8 +69,14 @@ export class Backbone extends Module {
 
   constructor(rows: number, config: BackboneConfig, random: RandomGenerator) {
     super();
+    for (const index of Object.keys(config.blockAt ?? {})) {
+      if (!(Number(index) < config.nLayer))
+        throw new OutOfRangeError(
+          `LanguageModel: blockAt has ${index}, expected indices below nLayer (${config.nLayer})`,
+        );
+    }
     this.embedding = new Embedding(rows, config.dModel, random);
-    this.layers = Array.from({ length: config.nLayer }, () => new ResidualLayer(config, random));
+    this.layers = Array.from({ length: config.nLayer }, (_, index) => new ResidualLayer(config, index, random));
     this.norm_f = makeNorm(config, random);
   }
 

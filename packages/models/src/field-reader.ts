@@ -52,6 +52,17 @@ export class FieldReader {
     return [ends[0], ends[1]];
   }
 
+  /** A list of integers >= 0; empty where the field is missing. */
+  indices(name: string): readonly number[] {
+    const isIndex = (v: unknown): boolean => Number.isInteger(v) && (v as number) >= 0;
+    return this.field(
+      name,
+      [],
+      'a list of integers >= 0',
+      (v): v is readonly number[] => Array.isArray(v) && v.every(isIndex),
+    );
+  }
+
   object(name: string): Fields {
     return this.field(
       name,

@@ -1,4 +1,6 @@
 export type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
+export { AttentionBlock, type AttentionBlockConfig } from './blocks/attention';
+export type { RotaryConfig } from './blocks/rotary';
 export { PlainBlock, type PlainBlockConfig } from './blocks/plain';
 export { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 export { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';

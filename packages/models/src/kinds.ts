@@ -1,5 +1,6 @@
 import { checkKeys, S4D, type S4DConfig, S6, type S6Config, SSD, type SSDConfig } from '@mamba-ts/ssm';
 import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
+import { AttentionBlock, type AttentionBlockConfig } from './blocks/attention';
 import type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
 import { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 import { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';
@@ -39,6 +40,8 @@ export interface BlockConfigs {
   readonly plain: Readonly<Record<never, never>>;
   readonly mamba: Pick<MambaBlockConfig, 'expand' | 'dConv' | 'convBias' | 'bias'>;
   readonly mamba2: Omit<Mamba2BlockConfig, 'dModel' | 'layer' | 'nLayer'>;
+  /** Has no inner layer. */
+  readonly attention: Omit<AttentionBlockConfig, 'dModel' | 'nLayer'>;
 }
 
 type Choice<Configs> = keyof Configs | { [K in keyof Configs]: { readonly kind: K } & Configs[K] }[keyof Configs];
@@ -62,6 +65,19 @@ const ownLayers: Pick<LayerTable, 's6' | 's4d' | 'ssd'> = {
   ssd: (config, { width, projection, random }) => new SSD({ ...config, dModel: width, projection }, random),
 };
 
+const attentionSettings: Readonly<Record<keyof BlockConfigs['attention'], true>> = {
+  numHeads: true,
+  numHeadsKv: true,
+  headDim: true,
+  dConv: true,
+  mlpDim: true,
+  qkvBias: true,
+  outBias: true,
+  rotaryDim: true,
+  rotaryBase: true,
+  rotaryInterleaved: true,
+};
+
 const mamba2Settings: Readonly<Record<keyof BlockConfigs['mamba2'], true>> = {
   expand: true,
   dConv: true,
@@ -74,7 +90,7 @@ const mamba2Settings: Readonly<Record<keyof BlockConfigs['mamba2'], true>> = {
   normEpsilon: true,
 };
 
-const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2'> = {
+const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2' | 'attention'> = {
   plain: (config, { random, ...context }) => {
     checkKeys('plain block', config, {});
     return new PlainBlock(context, random);
@@ -86,6 +102,10 @@ const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2'> = {
   mamba2: (config, { random, ...context }) => {
     checkKeys('mamba2 block', config, mamba2Settings);
     return new Mamba2Block({ ...config, ...context }, random);
+  },
+  attention: (config, { dModel, nLayer, random }) => {
+    checkKeys('attention block', config, attentionSettings);
+    return new AttentionBlock({ ...config, dModel, nLayer }, random);
   },
 };
 

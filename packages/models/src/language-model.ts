@@ -46,6 +46,7 @@ const settings: Readonly<Record<keyof LanguageModelConfig, true>> = {
   nLayer: true,
   block: true,
   layer: true,
+  blockAt: true,
   norm: true,
   normEpsilon: true,
   padVocabSizeMultiple: true,
@@ -93,7 +94,11 @@ export class LanguageModel extends Module {
       const bound = 1 / Math.sqrt(dModel);
       return [
         backbone,
-        new Head(tieEmbeddings ? backbone.embedding.weight : parameter(random.uniform([rows, dModel], -bound, bound), { halfPrecision: true })),
+        new Head(
+          tieEmbeddings
+            ? backbone.embedding.weight
+            : parameter(random.uniform([rows, dModel], -bound, bound), { halfPrecision: true }),
+        ),
       ];
     });
   }

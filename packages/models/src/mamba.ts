@@ -1,3 +1,4 @@
+import { readAttention } from './attention-config';
 import { FieldReader, readerOf } from './field-reader';
 import type { LanguageModelConfig } from './language-model';
 
@@ -11,6 +12,13 @@ export interface MambaConfig {
    * conv_bias, bias.
    */
   readonly ssm_cfg?: Readonly<Record<string, unknown>>;
+  /** Layers, counted from 0, that are attention instead. */
+  readonly attn_layer_idx?: readonly number[];
+  /**
+   * Their settings: num_heads, num_heads_kv, head_dim, d_conv, mlp_dim, qkv_proj_bias, out_proj_bias, rotary_emb_dim,
+   * rotary_emb_base, rotary_emb_interleaved, causal.
+   */
+  readonly attn_cfg?: Readonly<Record<string, unknown>>;
   readonly rms_norm?: boolean;
   /** Both describe how the official kernels compute; here the residual is always float32. */
   readonly residual_in_fp32?: boolean;
@@ -32,15 +40,13 @@ export const mambaModels: Readonly<Record<string, MambaConfig>> = {
 /**
  * The config of a Mamba language model from the config.json of an official checkpoint.
  *
- * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for Mamba-2, attention or MLP
- *   layers
+ * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for Mamba-2 or MLP layers
  */
 export function fromMambaConfig(json: MambaConfig | unknown): LanguageModelConfig {
   const config = readerOf('MambaConfig', json);
   config.ignore('residual_in_fp32', 'fused_add_norm');
   config.expect('d_intermediate', 0);
-  config.expect('attn_layer_idx', []);
-  config.expect('attn_cfg', {});
+  const blockAt = readAttention(config);
   const ssm = new FieldReader('MambaConfig: ssm_cfg', config.object('ssm_cfg'));
   ssm.expect('layer', 'Mamba1');
   ssm.ignore('use_fast_path');
@@ -68,6 +74,7 @@ export function fromMambaConfig(json: MambaConfig | unknown): LanguageModelConfi
       dtScale: ssm.number('dt_scale', 1),
       dtInitFloor: ssm.number('dt_init_floor', 1e-4),
     },
+    ...(blockAt && { blockAt }),
   };
   config.finish();
   ssm.finish();

@@ -1,35 +1,45 @@
 import { OutOfRangeError } from '@mamba-ts/tensor';
+import { readAttention } from './attention-config';
 import { FieldReader, readerOf } from './field-reader';
 import type { LanguageModelConfig } from './language-model';
 import type { MambaConfig } from './mamba';
 
-/** The released Mamba-2 models without attention, by name on the Hugging Face hub (state-spaces/…). */
-export const mamba2Models: Readonly<Record<string, MambaConfig>> = Object.fromEntries(
-  (
-    [
-      ['mamba2-130m', 768, 24],
-      ['mamba2-370m', 1024, 48],
-      ['mamba2-780m', 1536, 48],
-      ['mamba2-1.3b', 2048, 48],
-      ['mamba2-2.7b', 2560, 64],
-    ] as const
-  ).map(([name, d_model, n_layer]) => [
-    name,
-    { d_model, n_layer, vocab_size: 50277, pad_vocab_size_multiple: 16, ssm_cfg: { layer: 'Mamba2' } },
-  ]),
-);
+/** The released Mamba-2 models, by name on the Hugging Face hub (state-spaces/…). */
+export const mamba2Models: Readonly<Record<string, MambaConfig>> = {
+  'mamba2-130m': released(768, 24),
+  'mamba2-370m': released(1024, 48),
+  'mamba2-780m': released(1536, 48),
+  'mamba2-1.3b': released(2048, 48),
+  'mamba2-2.7b': released(2560, 64),
+  'mamba2attn-2.7b': {
+    ...released(2560, 64),
+    attn_layer_idx: [9, 18, 27, 36, 45, 56],
+    attn_cfg: {
+      causal: true,
+      d_conv: 4,
+      head_dim: 128,
+      num_heads: 30,
+      out_proj_bias: false,
+      qkv_proj_bias: false,
+      rotary_emb_dim: 64,
+    },
+  },
+};
+
+function released(d_model: number, n_layer: number): MambaConfig {
+  return { d_model, n_layer, vocab_size: 50277, pad_vocab_size_multiple: 16, ssm_cfg: { layer: 'Mamba2' } };
+}
 
 /**
  * The config of a Mamba-2 language model from the config.json of an official checkpoint (`ssm_cfg.layer` is Mamba2).
  *
- * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for attention or MLP layers
+ * @throws OutOfRangeError for fields that are missing, of the wrong type, unknown, or ask for MLP layers
  */
 export function fromMamba2Config(json: MambaConfig | unknown): LanguageModelConfig {
   const config = readerOf('Mamba2Config', json);
   config.ignore('residual_in_fp32', 'fused_add_norm');
   config.expect('d_intermediate', 0);
-  config.expect('attn_layer_idx', []);
-  config.expect('attn_cfg', {});
+  const blockAt = readAttention(config);
   const ssm = new FieldReader('Mamba2Config: ssm_cfg', config.object('ssm_cfg'));
   ssm.expect('layer', 'Mamba2');
   ssm.expect('d_ssm', null);
@@ -67,6 +77,7 @@ export function fromMamba2Config(json: MambaConfig | unknown): LanguageModelConf
       dtLimit: ssm.range('dt_limit', [0, Infinity]),
       dPerChannel: ssm.boolean('D_has_hdim', false),
     },
+    ...(blockAt && { blockAt }),
   };
   config.finish();
   ssm.finish();

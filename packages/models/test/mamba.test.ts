@@ -107,7 +107,7 @@ describe('fromMambaConfig', () => {
   it.each([
     [{ ssm_cfg: { layer: 'Mamba2' } }, /ssm_cfg: layer is "Mamba2", expected "Mamba1"/],
     [{ d_model: 'wide' }, /d_model is "wide", expected a number/],
-    [{ attn_layer_idx: [3] }, /attn_layer_idx is \[3\]/],
+    [{ attn_layer_idx: [3] }, /attn_cfg: num_heads is undefined, expected a number/],
     [{ d_intermediate: 1500 }, /d_intermediate is 1500/],
     [{ n_layers: 3 }, /n_layers is no field/],
     [{ ssm_cfg: { dstate: 3 } }, /dstate is no field/],

@@ -1,17 +1,20 @@
 import { SSD } from '@mamba-ts/ssm';
 import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
-import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
+import { argmax, OutOfRangeError, RandomGenerator, reference, scope, tensor } from '@mamba-ts/tensor';
 import { describe, expect, it } from 'vitest';
 import {
   fromHuggingFaceMamba2Config,
   fromMamba2Config,
+  generate,
   type InnerLayer,
+  LanguageModel,
   makeLayer,
   Mamba2Block,
   mamba2Models,
   parameterCount,
 } from '../src/index';
 import { floatDevices } from './devices';
+import { disposeEmpty } from './harness';
 
 const ssd =
   (random: RandomGenerator): InnerLayer =>
@@ -44,12 +47,13 @@ describe('Mamba-2 models', () => {
     ['mamba2-780m', 780_161_280],
     ['mamba2-1.3b', 1_343_757_312],
     ['mamba2-2.7b', 2_702_599_680],
+    ['mamba2attn-2.7b', 2_697_590_880],
   ])('%s has %i parameters', (name, count) => {
     expect(parameterCount(fromMamba2Config(mamba2Models[name]))).toBe(count);
   });
 
   it('every released model is in the list of these tests', () => {
-    expect(Object.keys(mamba2Models).length).toBe(5);
+    expect(Object.keys(mamba2Models).length).toBe(6);
   });
 });
 
@@ -60,7 +64,9 @@ describe('configs', () => {
 
   it.each([
     [{ ...official, ssm_cfg: { layer: 'Mamba1' } }, /layer is "Mamba1", expected "Mamba2"/],
-    [{ ...official, attn_layer_idx: [3] }, /attn_layer_idx is \[3\]/],
+    [{ ...official, attn_layer_idx: [-1] }, /attn_layer_idx is \[-1\], expected a list of integers >= 0/],
+    [{ ...official, attn_layer_idx: [0] }, /attn_cfg: num_heads is undefined, expected a number/],
+    [{ ...official, attn_layer_idx: [0], attn_cfg: { num_heads: 2, causal: false } }, /causal is false, expected true/],
     [{ ...official, d_intermediate: 7 }, /d_intermediate is 7/],
     [{ ...official, ssm_cfg: { layer: 'Mamba2', d_states: 3 } }, /d_states is no field/],
     [{ ...official, ssm_cfg: { layer: 'Mamba2', A_init_range: [1] } }, /A_init_range is \[1\], expected two numbers/],
@@ -78,6 +84,29 @@ describe('configs', () => {
     [{ ...library, ...sizes, model_type: 'mamba' }, /model_type is "mamba"/],
   ])('of the Hugging Face layout refuses %j', (json, message) => {
     expect(() => fromHuggingFaceMamba2Config(json)).toThrow(message);
+  });
+
+  it('attention stands where the config says, and nowhere beyond the last layer', async () => {
+    const device = await reference();
+    const random = new RandomGenerator(1, device);
+    const hybrid = { ...official, n_layer: 2, attn_layer_idx: [1], attn_cfg: { num_heads: 2 } };
+    const model = new LanguageModel(fromMamba2Config(hybrid), random);
+    expect(model.backbone.layers.map((l) => l.mixer.constructor.name)).toEqual(['Mamba2Block', 'AttentionBlock']);
+    expect(model.constantState).toBe(false);
+    const tokens: number[] = [];
+    for await (const { token } of generate(model, [1, 2, 3], { maxNewTokens: 4 })) tokens.push(token);
+    const logits = scope(() => {
+      const ids = tensor(Int32Array.of(1, 2, 3, ...tokens.slice(0, 3)), { shape: [1, 6], device });
+      return argmax(model.forward(ids).slice(2, 0, 5).slice(1, 2)).realize();
+    });
+    expect(Array.from(await logits.data())).toEqual(tokens);
+    logits.dispose();
+    expect(() => new LanguageModel(fromMamba2Config({ ...hybrid, attn_layer_idx: [2] }), random)).toThrow(
+      /blockAt has 2, expected indices below nLayer \(2\)/,
+    );
+    model.dispose();
+    random.dispose();
+    disposeEmpty(device);
   });
 
   it('the two layouts describe the same model', () => {
