@@ -25,13 +25,15 @@ export function hippoLegS(dState: number): Hippo {
 }
 
 /**
- * The eigenvalues −½ + iω of A + P Pᵀ with ω > 0, ascending, and what B and P become in that basis (magnitudes: phases
- * are arbitrary).
+ * The eigenvalues −½ + iω of A + P Pᵀ with ω > 0, ascending, and what B and P become in that basis, whose phases are
+ * chosen so that both are real and positive.
  */
 export interface HippoModes {
   readonly omega: Float64Array;
   readonly absB: Float64Array;
   readonly absP: Float64Array;
+  /** The eigenvectors V as columns, (dState, dState / 2) row-major: a real state is x = 2 Re V y of its modes y = V* x. */
+  readonly vectors: { readonly re: Float64Array; readonly im: Float64Array };
 }
 
 /**
@@ -40,27 +42,37 @@ export interface HippoModes {
  */
 export function hippoLegSModes(dState: number): HippoModes {
   const { A, B, P } = hippoLegS(dState);
-  const im = new Float64Array(dState * dState);
+  const skew = new Float64Array(dState * dState);
   // K is the part of S = A + P Pᵀ beyond the diagonal, and (−iK)[n][k] = −i K[n][k].
   for (let n = 0; n < dState; n++) {
-    for (let k = 0; k < dState; k++) if (k !== n) im[n * dState + k] = -(A[n * dState + k] + P[n] * P[k]);
+    for (let k = 0; k < dState; k++) if (k !== n) skew[n * dState + k] = -(A[n * dState + k] + P[n] * P[k]);
   }
-  const { values, vectors } = hermitianEigen({ size: dState, re: new Float64Array(dState * dState), im });
+  const eigen = hermitianEigen({ size: dState, re: new Float64Array(dState * dState), im: skew });
   const half = dState / 2;
-  const magnitude = (v: Float64Array, column: number): number => {
-    // (V* v)_column
-    let re = 0;
-    let imaginary = 0;
+  const re = new Float64Array(dState * half);
+  const im = new Float64Array(dState * half);
+  const absB = new Float64Array(half);
+  for (let column = 0; column < half; column++) {
+    const from = dState - half + column;
+    // (V* B)_column
+    let [bRe, bIm] = [0, 0];
     for (let n = 0; n < dState; n++) {
-      re += vectors.re[n * dState + column] * v[n];
-      imaginary -= vectors.im[n * dState + column] * v[n];
+      bRe += eigen.vectors.re[n * dState + from] * B[n];
+      bIm -= eigen.vectors.im[n * dState + from] * B[n];
     }
-    return Math.hypot(re, imaginary);
-  };
-  const columns = Array.from({ length: half }, (_, i) => dState - half + i);
+    absB[column] = Math.hypot(bRe, bIm);
+    const [phaseRe, phaseIm] = [bRe / absB[column], bIm / absB[column]];
+    for (let n = 0; n < dState; n++) {
+      const [vRe, vIm] = [eigen.vectors.re[n * dState + from], eigen.vectors.im[n * dState + from]];
+      re[n * half + column] = vRe * phaseRe - vIm * phaseIm;
+      im[n * half + column] = vRe * phaseIm + vIm * phaseRe;
+    }
+  }
+  // P is B / √2, in every basis.
   return {
-    omega: Float64Array.from(columns, (c) => values[c]),
-    absB: Float64Array.from(columns, (c) => magnitude(B, c)),
-    absP: Float64Array.from(columns, (c) => magnitude(P, c)),
+    omega: eigen.values.slice(dState - half),
+    absB,
+    absP: absB.map((b) => b * Math.SQRT1_2),
+    vectors: { re, im },
   };
 }

@@ -1,5 +1,5 @@
 import { formatShape, sameShape, ShapeError, type Tensor } from '@mamba-ts/tensor';
-import type { LayerState, SequenceOptions } from './sequence-layer';
+import type { LayerState, SequenceOptions, StepOptions } from './sequence-layer';
 
 interface Layer {
   readonly dModel: number;
@@ -20,13 +20,7 @@ export function checkInput(name: string, layer: Layer, x: Tensor, options: Seque
 }
 
 /** As `checkInput`, for `step`. */
-export function checkStep(
-  name: string,
-  layer: Layer,
-  x: Tensor,
-  options: Omit<SequenceOptions, 'resets'>,
-  state: LayerState,
-): void {
+export function checkStep(name: string, layer: Layer, x: Tensor, options: StepOptions, state: LayerState): void {
   if (x.shape.length !== 2 || x.shape[1] !== layer.dModel) {
     throw new ShapeError(`${name}: x has shape ${formatShape(x.shape)}, expected (batch, dModel ${layer.dModel})`);
   }

@@ -136,7 +136,10 @@ export class Subject {
   }
 
   setParameters(values: ReadonlyMap<string, Float64Array>): void {
-    for (const [path, v] of this.layer.stateDict()) v.write(values.get(path) as Float64Array);
+    for (const [path, v] of this.layer.stateDict()) {
+      const numbers = values.get(path) as Float64Array;
+      v.write(v.dtype === 'int32' ? Int32Array.from(numbers) : numbers);
+    }
   }
 
   dispose(): void {

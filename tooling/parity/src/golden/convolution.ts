@@ -1,4 +1,5 @@
 import { Conv1d } from '@mamba-ts/nn';
+import { twoSidedConv } from '@mamba-ts/ssm';
 import { concat, grad, longConv, silu, stack, type Tensor } from '@mamba-ts/tensor';
 import type { Result } from '../family';
 import { evaluate, type ParityDevice, upload } from '../parity-device';
@@ -62,5 +63,27 @@ function* checkDepthwise(golden: GoldenCase, devices: readonly ParityDevice[]): 
     yield agrees('y', found.y, golden.output('y').data);
     yield agrees('y, stepped', found.stepped, golden.output('y').data);
     yield agrees('silu(y)', found.activated, golden.output('silu_y').data);
+  }
+}
+
+/** One channel: both kernels apart, and laid side by side on a circle of twice the length, as the reference does. */
+export function* checkTwoSided(golden: GoldenCase, devices: readonly ParityDevice[]): Iterable<Result> {
+  const length = golden.input('u').data.length;
+  for (const on of devices) {
+    const agrees = agreement(golden, on);
+    const found = evaluate(() => {
+      const u = upload(on, golden.input('u')).reshape(1, -1, 1);
+      const [past, future] = ['k0', 'k1'].map((name) => upload(on, golden.input(name)).reshape(-1, 1)) as [
+        Tensor,
+        Tensor,
+      ];
+      const circle = concat([past, future.flip(0)], 0);
+      const period = u.pad(1, 0, length);
+      const circular = longConv(concat([period, period], 1), circle).slice(1, 2 * length, 3 * length);
+      return { kk: circle, y: twoSidedConv(u, past, future), circular };
+    });
+    yield agrees('kk', found.kk, golden.output('kk').data);
+    yield agrees('y', found.y, golden.output('y').data);
+    yield agrees('y, on a circle', found.circular, golden.output('y').data);
   }
 }

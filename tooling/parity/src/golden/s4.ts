@@ -1,7 +1,9 @@
+import { checkTwoSided } from './convolution';
 import { checkDiscretization } from './discretization';
-import { type GoldenChecker, waiting } from './golden-case';
+import type { GoldenChecker } from './golden-case';
 import { checkFrequencies, checkHippo, checkInits } from './hippo';
 import { checkNormVariants } from './norms';
+import { checkLowRank } from './s4-dplr';
 import { checkInitialState, checkKernel, checkKernelGradients, checkVandermonde } from './s4d';
 import { checkTimeSteps } from './time-steps';
 
@@ -17,7 +19,9 @@ export const s4Checkers: readonly GoldenChecker[] = [
   { prefix: 'log_vandermonde', check: checkVandermonde },
   { prefix: 's4d_initial_state_response', check: checkInitialState },
   { prefix: 's4d_kernel_gradients', check: checkKernelGradients },
-  ...waiting('s4_legs_kernel_', 's4_linear_step_', 'bidirectional_conv'),
+  { prefix: 's4_legs_kernel_', check: checkLowRank },
+  { prefix: 's4_linear_step_', check: checkLowRank },
+  { prefix: 'bidirectional_conv', check: checkTwoSided },
   { prefix: 'dt_init', check: checkTimeSteps },
   { prefix: 'norm_variants', check: checkNormVariants },
 ];
