@@ -94,6 +94,7 @@ describe('attention block', () => {
     [{ numHeads: 3, numHeadsKv: 2, headDim: 2 }, /numHeadsKv is 2, expected a divisor of numHeads \(3\)/],
     [{ numHeads: 2, rotaryDim: 3 }, /rotaryDim is 3, expected an even number up to headDim \(2\)/],
     [{ numHeads: 3 }, /headDim is 1.333/],
+    [{ headDim: 3 }, /numHeads is 1.333/],
   ])('refuses %o', async (config, message) => {
     const device = await reference();
     const random = new RandomGenerator(3, device);

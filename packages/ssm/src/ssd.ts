@@ -22,7 +22,7 @@ export interface SSDConfig extends TimeStepRange {
   readonly dModel: number;
   /** States a channel, N. Default 128. */
   readonly dState?: number;
-  /** Channels that share a decay, P: a divisor of dModel. Default 64. */
+  /** Channels that share a decay, P: a divisor of dModel. Default 64, or dModel where that is less. */
   readonly headDim?: number;
   /** Heads of one group share B and C: a divisor of the heads. Default 1. */
   readonly nGroups?: number;
@@ -98,7 +98,14 @@ export class SSD extends Module implements SequenceLayer<SSDState> {
   constructor(config: SSDConfig, random: RandomGenerator) {
     super();
     checkConfig(config);
-    const { dModel, dState = 128, headDim = 64, nGroups = 1, chunkSize = 64, dtLimit = [0, Infinity] } = config;
+    const {
+      dModel,
+      dState = 128,
+      headDim = Math.min(64, config.dModel),
+      nGroups = 1,
+      chunkSize = 64,
+      dtLimit = [0, Infinity],
+    } = config;
     const { aInitRange = [1, 16], dtInitFloor = 1e-4, dPerChannel = false, projection = 'layer' } = config;
     const heads = dModel / headDim;
     this.dModel = dModel;
@@ -217,7 +224,14 @@ export class SSD extends Module implements SequenceLayer<SSDState> {
 
 function checkConfig(config: SSDConfig): void {
   checkKeys('SSD', config, settings);
-  const { dModel, dState = 128, headDim = 64, nGroups = 1, chunkSize = 64, dtLimit = [0, Infinity] } = config;
+  const {
+    dModel,
+    dState = 128,
+    headDim = Math.min(64, config.dModel),
+    nGroups = 1,
+    chunkSize = 64,
+    dtLimit = [0, Infinity],
+  } = config;
   const { aInitRange = [1, 16] } = config;
   for (const [name, value] of Object.entries({ dModel, dState, headDim, nGroups, chunkSize }))
     checkSize('SSD', name, value);

@@ -18,10 +18,11 @@ import { rotary, type RotaryConfig } from './rotary';
 
 export interface AttentionBlockConfig extends Partial<RotaryConfig> {
   readonly dModel: number;
-  readonly numHeads: number;
+  /** Default dModel / headDim. */
+  readonly numHeads?: number;
   /** Heads of keys and values, a divisor of numHeads. Default numHeads. */
   readonly numHeadsKv?: number;
-  /** Default dModel / numHeads. */
+  /** Default dModel / numHeads; without either, 64, or dModel where that is less. */
   readonly headDim?: number;
   /** Width of a short convolution over queries, keys and values; 0: none. Default 0. */
   readonly dConv?: number;
@@ -59,7 +60,10 @@ export class AttentionBlock extends Module implements SequenceLayer {
   /** @throws OutOfRangeError for a config that makes no sense */
   constructor(config: AttentionBlockConfig, random: RandomGenerator) {
     super();
-    const { dModel, numHeads, numHeadsKv = numHeads, headDim = dModel / numHeads, dConv = 0, mlpDim = 0 } = config;
+    const { dModel, dConv = 0, mlpDim = 0 } = config;
+    const { headDim = config.numHeads === undefined ? Math.min(64, dModel) : dModel / config.numHeads } = config;
+    const { numHeads = dModel / headDim } = config;
+    const { numHeadsKv = numHeads } = config;
     const { qkvBias = true, outBias = true, nLayer = 1, rotaryDim = 0 } = config;
     for (const [name, value] of Object.entries({ dModel, numHeads, numHeadsKv, headDim, nLayer }))
       checkSize('AttentionBlock', name, value);
