@@ -1,0 +1,119 @@
+import type { DType, RoutineCall, RoutineName, TensorSpec } from '@mamba-ts/tensor';
+
+/** One call of a routine, and the range of each input's values: [low, high); int32 values are whole. */
+export interface RoutineCase {
+  readonly call: RoutineCall;
+  readonly ranges: readonly (readonly [number, number] | null)[];
+  /** Largest allowed error, relative to the largest value of the output. */
+  readonly tolerance: number;
+}
+
+type Range = readonly [number, number];
+type Input = readonly [shape: readonly number[], range?: Range, dtype?: DType] | null;
+
+function routineCase(name: RoutineName, inputs: readonly Input[], outputs: readonly (readonly number[])[], attributes: RoutineCall['attributes'] = {}, tolerance = 3e-6): RoutineCase {
+  const specs = inputs.map((x): TensorSpec | null => (x ? { shape: x[0], dtype: x[2] ?? 'float32' } : null));
+  return {
+    call: { name, attributes, inputs: specs, outputs: outputs.map((shape) => ({ shape, dtype: 'float32' })) },
+    ranges: inputs.map((x) => (x ? (x[1] ?? [-1, 1]) : null)),
+    tolerance,
+  };
+}
+
+const f32 = 'float32';
+const bf16 = 'bfloat16';
+const f16 = 'float16';
+
+function product([m, k, n]: readonly number[], [typeA, typeB]: readonly [DType, DType], transposeA: boolean, transposeB: boolean, batches: readonly [number, number] = [1, 1]): RoutineCase {
+  const [batchA, batchB] = batches;
+  const a = transposeA ? [batchA, k, m] : [batchA, m, k];
+  const b = transposeB ? [batchB, n, k] : [batchB, k, n];
+  return routineCase('matmul', [[a, [-1, 1], typeA], [b, [-1, 1], typeB]], [[Math.max(batchA, batchB), m, n]], { transposeA, transposeB });
+}
+
+/** Sizes that meet every kernel: few rows, tiles and their edges, sizes that are not multiples of anything, long sums over k. */
+const productSizes = [
+  [1, 37, 21], [1, 768, 130], [1, 48, 1536], [2, 130, 40], [5, 64, 33], [8, 256, 65], [3, 19, 9], [33, 41, 27], [64, 64, 64], [72, 136, 200], [130, 264, 136],
+  [257, 131, 129], [16, 4096, 24], [40, 20000, 24], [200, 33, 1],
+] as const;
+
+const products: RoutineCase[] = productSizes.flatMap((sizes) =>
+  ([[f32, f32], [bf16, bf16], [f16, f16], [f32, bf16], [bf16, f32]] as const).flatMap((types) =>
+    [false, true].flatMap((transposeA) => [false, true].map((transposeB) => product(sizes, types, transposeA, transposeB))),
+  ),
+);
+const batched: RoutineCase[] = ([[f32, f32], [bf16, bf16], [f32, f16]] as const).flatMap((types) => [
+  product([5, 24, 16], types, false, true, [3, 3]),
+  product([70, 40, 72], types, true, false, [3, 1]),
+  product([70, 40, 72], types, false, false, [1, 3]),
+  product([9, 40, 16], types, false, true, [4, 1]),
+  product([1, 40, 16], types, false, true, [1, 3]),
+]);
+
+function convolution(batch: number, length: number, channels: number, width: number, options: string): RoutineCase[] {
+  const x: Input = [[batch, length, channels]];
+  const weight: Input = [[channels, width]];
+  const initial: Input = options.includes('i') ? [[batch, width - 1, channels]] : null;
+  const resets: Input = options.includes('r') ? [[batch, length], [0, 2], 'int32'] : null;
+  const bias: Input = options.includes('b') ? [[channels]] : null;
+  return [
+    routineCase('causalConv1d', [x, weight, bias, initial, resets], [[batch, length, channels]]),
+    routineCase('causalConv1dBackward', [x, x, weight, initial, resets], [[batch, length, channels], [channels, width], [channels], [batch, width - 1, channels]]),
+  ];
+}
+
+const convolutions: RoutineCase[] = [
+  ...[1, 2, 3, 4, 7].flatMap((width) => [...convolution(2, 37, 5, width, 'bir'), ...convolution(3, 130, 8, width, 'b'), ...convolution(1, 2, 4, width, 'ir')]),
+  ...convolution(2, 600, 12, 4, 'bi'),
+  ...convolution(4, 70, 1028, 4, 'br'),
+];
+
+const longConvolutions: RoutineCase[] = ([[2, 30, 3, 30], [2, 100, 5, 100], [3, 300, 9, 300], [1, 300, 2, 400], [2, 2500, 3, 2500], [1, 20000, 5, 3000], [2, 90, 4, 7], [1, 5000, 1, 90]] as const).flatMap(
+  ([batch, length, channels, taps]) => {
+    const signal: Input = [[batch, length, channels]];
+    const filter: Input = [[taps, channels]];
+    return [
+      routineCase('longConv', [signal, filter], [[batch, length, channels]], {}, 5e-6),
+      routineCase('longConvGradInput', [signal, filter], [[batch, length, channels]], {}, 5e-6),
+      routineCase('longConvGradKernel', [signal, signal], [[taps, channels]], { taps }, 5e-6),
+    ];
+  },
+);
+
+function scans(batch: number, length: number, channels: number, dState: number, groups: number, complex: boolean, constant: boolean, options: boolean): RoutineCase[] {
+  const pair = complex ? [2] : [];
+  const rows = [batch, length, channels];
+  const A = [channels, dState, ...pair];
+  const B = constant ? A : [batch, length, groups, dState, ...pair];
+  const optional = (shape: number[], range?: Range, dtype?: DType): Input => (options ? [shape, range, dtype] : null);
+  const inputs: Input[] = [
+    [rows], [rows, [-2, 0.5]], [A, [-1.5, -0.1]], [B], [B], optional([channels]), optional(rows), optional([channels], [-0.5, 0.5]), optional([batch, ...A]),
+    optional([batch, length], [0, 2], 'int32'),
+  ];
+  const attributes = { groups: constant ? 1 : groups, complex, variableB: !constant, variableC: !constant, deltaSoftplus: true };
+  const like = inputs.slice(0, 9).map((x) => x?.[0] ?? [0]);
+  const result = [
+    routineCase('selectiveScan', inputs, [rows, [batch, ...A]], attributes, 1e-5),
+    routineCase('selectiveScanBackward', [[rows], optional([batch, ...A]), ...inputs], like, attributes, 2e-5),
+  ];
+  const now = (x: Input): Input => x && [[x[0][0], ...x[0].slice(2)], x[1], x[2]];
+  const [u, delta, , , , D, z, deltaBias] = inputs;
+  const coefficients = constant ? inputs[3] : now(inputs[3]);
+  const state: Input = [[batch, ...A]];
+  result.push(
+    routineCase('stateUpdate', [state, now(u), now(delta), [A, [-1.5, -0.1]], coefficients, coefficients, D, now(z), deltaBias], [[batch, channels], [batch, ...A]], attributes, 1e-5),
+  );
+  return result;
+}
+
+const scanCases: RoutineCase[] = [
+  ...scans(2, 37, 6, 3, 2, false, false, true),
+  ...scans(1, 70, 64, 16, 1, false, false, false),
+  ...scans(2, 130, 48, 16, 1, false, false, true),
+  ...scans(2, 19, 5, 4, 1, true, false, true),
+  ...scans(1, 40, 8, 16, 1, false, true, true),
+  ...scans(3, 33, 4, 6, 2, true, true, true),
+];
+
+/** Calls that meet every kernel of the routines of this package that compute in floats. */
+export const routineCases: readonly RoutineCase[] = [...products, ...batched, ...convolutions, ...longConvolutions, ...scanCases];
