@@ -1,11 +1,13 @@
 // Products with few rows of a (decoding) against the rows of a transposed b: bound by reading b once.
-// `lanes` lanes of a warp share R neighbouring outputs of each of M rows; b streams past the cache, a stays in it.
+// `lanes` lanes of a warp share R neighbouring outputs of each of M rows, with U loads of each row of b on their way; b streams past the cache, a
+// stays in it.
 #pragma once
 #include "matmul-arguments.cuh"
+#include "overlap.cuh"
 
 namespace {
 
-template <typename A, typename B, int M, int R> __device__ __forceinline__ void fewRows(const MatmulArguments &p) {
+template <typename A, typename B, int M, int R, int U> __device__ __forceinline__ void fewRows(const MatmulArguments &p) {
   constexpr int V = Chunk<B>::size;
   const int lanes = static_cast<int>(p.lanes), lane = threadIdx.x % lanes;
   const long long group = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) / lanes;
@@ -22,40 +24,46 @@ template <typename A, typename B, int M, int R> __device__ __forceinline__ void 
   const B *rows[R];
 #pragma unroll
   for (int r = 0; r < R; r++) rows[r] = b + (first + r < p.n ? first + r : p.n - 1) * k;
-  const auto accumulate = [&](const float (&x)[V], const float (&w)[R][V], int i) {
+  // What is read of b, ahead of time.
+  const int rowBytes = k * static_cast<int>(sizeof(B));
 #pragma unroll
-    for (int r = 0; r < R; r++)
-#pragma unroll
-      for (int v = 0; v < V; v++) sums[i][r] = fmaf(x[v], w[r][v], sums[i][r]);
-  };
+  for (int r = 0; r < R; r++)
+    for (int at = lane * 128; at < rowBytes; at += lanes * 128) prefetch(reinterpret_cast<const char *>(rows[r]) + at);
+  awaitEarlier();
   if (k % V == 0 && k % Chunk<A>::size == 0) {
-#pragma unroll 4
-    for (int at = lane * V; at < k; at += lanes * V) {
-      uint4 raw[R];
+    const int stride = lanes * V;
+    for (int base = lane * V; base < k; base += stride * U) {
+      uint4 raw[U][R];
 #pragma unroll
-      for (int r = 0; r < R; r++) raw[r] = loadStream(rows[r] + at);
-      float w[R][V];
+      for (int c = 0; c < U; c++)
 #pragma unroll
-      for (int r = 0; r < R; r++) Chunk<B>::unpack(raw[r], w[r]);
+        for (int r = 0; r < R; r++) raw[c][r] = loadStreamIf(base + c * stride < k, rows[r] + base + c * stride);
 #pragma unroll
       for (int i = 0; i < M; i++) {
         // Rows past the end repeat the last one; their sums are dropped.
-        const A *from = a + static_cast<long long>(row0 + i < m ? i : m - 1 - row0) * k + at;
-        float x[V];
-        if constexpr (sizeof(A) == 4) {
+        const A *row = a + static_cast<long long>(row0 + i < m ? i : m - 1 - row0) * k + base;
+        // As many elements of a as of b in a chunk: one load of 16 bytes, or two. b is never wider than a.
+        constexpr int parts = V / Chunk<A>::size;
+        static_assert(parts > 0, "a is as wide as b or wider");
+        uint4 x[U][parts];
 #pragma unroll
-          for (int v = 0; v < V; v += 4) {
-            const float4 part = __ldg(reinterpret_cast<const float4 *>(from + v));
-            x[v] = part.x, x[v + 1] = part.y, x[v + 2] = part.z, x[v + 3] = part.w;
+        for (int c = 0; c < U; c++)
+#pragma unroll
+          for (int part = 0; part < parts; part++) x[c][part] = loadIf(base + c * stride < k, row + c * stride + part * Chunk<A>::size);
+#pragma unroll
+        for (int c = 0; c < U; c++)
+#pragma unroll
+          for (int r = 0; r < R; r++) {
+            float w[V];
+            Chunk<B>::unpack(raw[c][r], w);
+#pragma unroll
+            for (int part = 0; part < parts; part++) {
+              float values[Chunk<A>::size];
+              Chunk<A>::unpack(x[c][part], values);
+#pragma unroll
+              for (int v = 0; v < Chunk<A>::size; v++) sums[i][r] = fmaf(values[v], w[part * Chunk<A>::size + v], sums[i][r]);
+            }
           }
-        } else if constexpr (V == 8) {
-          Chunk<A>::unpack(__ldg(reinterpret_cast<const uint4 *>(from)), x);
-        } else {
-          const uint2 pairs = __ldg(reinterpret_cast<const uint2 *>(from));
-          const float2 lo = pairToFloats(A{}, pairs.x), hi = pairToFloats(A{}, pairs.y);
-          x[0] = lo.x, x[1] = lo.y, x[2] = hi.x, x[3] = hi.y;
-        }
-        accumulate(x, w, i);
       }
     }
   } else {
@@ -82,8 +90,8 @@ template <typename A, typename B, int M, int R> __device__ __forceinline__ void 
 
 }  // namespace
 
-#define FEW_ROWS(A, a, B, b, M, R) \
+#define FEW_ROWS(A, a, B, b, M, R, U) \
   extern "C" __global__ void __launch_bounds__(128) few_rows_##a##_##b##_m##M##r##R(const __grid_constant__ MatmulArguments p) { \
-    fewRows<A, B, M, R>(p); \
+    fewRows<A, B, M, R, U>(p); \
   }
-#define FEW_ROWS_SIZES(A, a, B, b) FEW_ROWS(A, a, B, b, 1, 1) FEW_ROWS(A, a, B, b, 1, 4) FEW_ROWS(A, a, B, b, 4, 1) FEW_ROWS(A, a, B, b, 4, 4)
+#define FEW_ROWS_SIZES(A, a, B, b) FEW_ROWS(A, a, B, b, 1, 1, 6) FEW_ROWS(A, a, B, b, 1, 4, 3) FEW_ROWS(A, a, B, b, 4, 1, 4) FEW_ROWS(A, a, B, b, 4, 4, 2)

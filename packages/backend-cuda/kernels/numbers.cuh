@@ -72,6 +72,26 @@ __device__ __forceinline__ uint4 loadStream(const void *from) {
   return v;
 }
 
+// The same where `valid`, else zeros, without a branch.
+__device__ __forceinline__ uint4 loadStreamIf(bool valid, const void *from) {
+  uint4 v;
+  asm volatile(
+      "{ .reg .pred p; setp.ne.u32 p, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;\n"
+      "@p ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(v.x), "=&r"(v.y), "=&r"(v.z), "=&r"(v.w)
+      : "l"(from), "r"(static_cast<uint32_t>(valid)));
+  return v;
+}
+__device__ __forceinline__ uint4 loadIf(bool valid, const void *from) {
+  uint4 v;
+  asm volatile(
+      "{ .reg .pred p; setp.ne.u32 p, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;\n"
+      "@p ld.global.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(v.x), "=&r"(v.y), "=&r"(v.z), "=&r"(v.w)
+      : "l"(from), "r"(static_cast<uint32_t>(valid)));
+  return v;
+}
+
 // 16 bytes of storage E as floats: four float32 or eight of 16 bits.
 template <typename E> struct Chunk {
   static constexpr int size = 8;

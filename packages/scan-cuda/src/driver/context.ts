@@ -1,6 +1,7 @@
 import { CudaError } from './errors';
 import { type CudaDriver, loadCudaDriver } from './library';
 import { CudaModule } from './module';
+import { overlapping, overlaps } from './overlap';
 import { CudaEvent, CudaStream } from './stream';
 
 /** An address in device memory. */
@@ -17,6 +18,8 @@ const attributes = { multiprocessors: 16, major: 75, minor: 76, sharedMemoryPerB
 export interface CudaContextOptions {
   /** Ordinal of the device. Default 0. */
   readonly device?: number;
+  /** Lets the device place a kernel before the one in front of it has ended (compute capability 9.0 and later). Default true. */
+  readonly overlap?: boolean;
 }
 
 /**
@@ -32,11 +35,13 @@ export class CudaContext {
   readonly l2Bytes: number;
   /** CUDA version of the driver, e.g. 13000. */
   readonly driverVersion: number;
+  private readonly overlap: boolean;
   private open = true;
 
   private constructor(
     readonly driver: CudaDriver,
     private readonly device: number,
+    overlap: boolean,
   ) {
     const handle = new BigUint64Array(1);
     driver.check('cuDevicePrimaryCtxRetain', handle, device);
@@ -55,17 +60,18 @@ export class CudaContext {
     this.l2Bytes = attribute(attributes.l2Bytes);
     driver.check('cuDriverGetVersion', value);
     this.driverVersion = value[0];
+    this.overlap = overlap && overlaps(this.computeCapability, this.driverVersion);
   }
 
   /** Opens a device. Rejects with a {@link CudaError} where there is no driver, no koffi or no such device. */
-  static async open({ device = 0 }: CudaContextOptions = {}): Promise<CudaContext> {
+  static async open({ device = 0, overlap = true }: CudaContextOptions = {}): Promise<CudaContext> {
     const driver = await loadCudaDriver();
     const count = new Int32Array(1);
     driver.check('cuDeviceGetCount', count);
     if (!Number.isInteger(device) || device < 0 || device >= count[0]) {
       throw new CudaError('opening a device', `there are ${count[0]} devices, device is ${device}`);
     }
-    return new CudaContext(driver, device);
+    return new CudaContext(driver, device, overlap);
   }
 
   /** Free and total device memory in bytes. */
@@ -108,9 +114,13 @@ export class CudaContext {
     if (to.byteLength > 0) this.driver.check('cuMemcpyDtoH', to, from, to.byteLength);
   }
 
-  /** Loads PTX (text, compiled by the driver) or a cubin. */
+  /**
+   * Loads PTX (text, compiled by the driver) or a cubin. Where the device can, kernels in PTX are placed while the one before them still runs and
+   * wait for its end there: to the program this looks like running one after the other.
+   */
   loadModule(image: Uint8Array): CudaModule {
-    return new CudaModule(this.driver, image);
+    const early = this.overlap && image[0] !== 0x7f ? overlapping(new TextDecoder().decode(image)) : null;
+    return early === null ? new CudaModule(this.driver, image) : new CudaModule(this.driver, new TextEncoder().encode(early), true);
   }
 
   createStream(): CudaStream {

@@ -33,6 +33,7 @@ const prototypes = {
   cuFuncGetAttribute: 'int cuFuncGetAttribute(void *value, int attribute, uint64_t function)',
   cuLaunchKernel:
     'int cuLaunchKernel(uint64_t function, uint32_t gx, uint32_t gy, uint32_t gz, uint32_t bx, uint32_t by, uint32_t bz, uint32_t shared, uint64_t stream, const void *parameters, uint64_t extra)',
+  cuLaunchKernelEx: 'int cuLaunchKernelEx(const void *config, uint64_t function, const void *parameters, uint64_t extra)',
   cuStreamCreate: 'int cuStreamCreate(void *stream, unsigned int flags)',
   cuStreamDestroy: 'int cuStreamDestroy_v2(uint64_t stream)',
   cuStreamSynchronize: 'int cuStreamSynchronize(uint64_t stream)',
@@ -51,6 +52,9 @@ const prototypes = {
   cuEventQuery: 'int cuEventQuery(uint64_t event)',
   cuEventElapsedTime: 'int cuEventElapsedTime(void *milliseconds, uint64_t start, uint64_t end)',
 } as const;
+
+/** Functions that older drivers lack; who calls them looks at the driver's version first. */
+const optional: readonly string[] = ['cuLaunchKernelEx'];
 
 export type CudaFunctionName = keyof typeof prototypes;
 type Argument = number | bigint | string | ArrayBufferView | (string | null)[];
@@ -90,7 +94,11 @@ async function load(path: string): Promise<CudaDriver> {
   try {
     const library = koffi.load(path);
     for (const [name, prototype] of Object.entries(prototypes)) {
-      functions.set(name as CudaFunctionName, library.func(prototype) as (...args: Argument[]) => number);
+      try {
+        functions.set(name as CudaFunctionName, library.func(prototype) as (...args: Argument[]) => number);
+      } catch (error) {
+        if (!optional.includes(name)) throw error;
+      }
     }
   } catch (cause) {
     throw new CudaError('loading the driver', cause instanceof Error ? cause.message : String(cause), 0, { cause });

@@ -25,9 +25,11 @@ export class CudaModule {
   private readonly handle: bigint;
   private readonly functions = new Map<string, CudaFunction>();
 
+  /** `overlap`: the kernels wait on the device for those before them (see overlap.ts), so they may be placed early. */
   constructor(
     private readonly driver: CudaDriver,
     image: Uint8Array,
+    private readonly overlap: boolean = false,
   ) {
     // The driver takes PTX as a C string.
     const terminated = new Uint8Array(image.length + 1);
@@ -43,7 +45,7 @@ export class CudaModule {
     if (found === undefined) {
       const handle = new BigUint64Array(1);
       this.driver.check('cuModuleGetFunction', handle, this.handle, name);
-      found = new CudaFunction(this.driver, name, handle[0]);
+      found = new CudaFunction(this.driver, name, handle[0], this.overlap);
       this.functions.set(name, found);
     }
     return found;
@@ -54,15 +56,41 @@ export class CudaModule {
   }
 }
 
+/** Launches that the device may place while the kernel before them still runs: CUlaunchConfig with one CUlaunchAttribute. */
+class EarlyLaunch {
+  private readonly bytes = new Uint8Array(new ArrayBuffer(64 + 72));
+  private readonly view = new DataView(this.bytes.buffer);
+
+  constructor(private readonly driver: CudaDriver) {
+    const { view } = this;
+    view.setBigUint64(40, driver.address(this.bytes) + 64n, true);
+    view.setUint32(48, 1, true);
+    view.setInt32(64, 6, true); // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+    view.setInt32(72, 1, true);
+  }
+
+  launch(kernel: bigint, stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments): void {
+    const { view } = this;
+    const sizes = [grid[0], grid[1] ?? 1, grid[2] ?? 1, block[0], block[1] ?? 1, block[2] ?? 1, sharedBytes];
+    sizes.forEach((size, i) => view.setUint32(4 * i, size, true));
+    view.setBigUint64(32, stream?.handle ?? 0n, true);
+    this.driver.check('cuLaunchKernelEx', this.bytes, kernel, args.pointers, 0n);
+  }
+}
+
 /** One kernel. */
 export class CudaFunction {
   private sharedLimit = 48 * 1024;
+  private readonly early: EarlyLaunch | null;
 
   constructor(
     private readonly driver: CudaDriver,
     readonly name: string,
     private readonly handle: bigint,
-  ) {}
+    overlap: boolean = false,
+  ) {
+    this.early = overlap ? new EarlyLaunch(driver) : null;
+  }
 
   /** Registers per thread. */
   get registers(): number {
@@ -80,6 +108,7 @@ export class CudaFunction {
 
   /** Queues the kernel; the arguments' values are taken now. Also while the stream is being captured. */
   launch(stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments): void {
+    if (this.early) return this.early.launch(this.handle, stream, grid, block, sharedBytes, args);
     this.driver.check(
       'cuLaunchKernel',
       ...[this.handle, grid[0], grid[1] ?? 1, grid[2] ?? 1, block[0], block[1] ?? 1, block[2] ?? 1],
