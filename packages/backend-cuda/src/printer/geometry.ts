@@ -1,0 +1,133 @@
+import { byteSize, type Access, type Kernel } from '@mamba-ts/tensor';
+import { vectorizes } from './addressing';
+
+/** What the choice of a geometry depends on. */
+export interface Machine {
+  readonly multiprocessors: number;
+}
+
+/** Points of an elementwise kernel: `vector` neighbours along the last loop per thread. */
+export interface ElementwiseGeometry {
+  readonly kind: 'elementwise';
+  readonly vector: number;
+  readonly threads: number;
+  readonly blocks: number;
+}
+
+/**
+ * A reduction: `lanes` threads share an output and `splits` blocks share it again, each taking a part of the reduced points. In 'rows' the lanes
+ * of an output are neighbours, so that they walk along the reduced loops together, `vector` points each at a time; in 'columns' neighbours have
+ * neighbouring outputs, `vector` each.
+ */
+export interface ReductionGeometry {
+  readonly kind: 'rows' | 'columns';
+  readonly vector: number;
+  readonly lanes: number;
+  /** 'rows': outputs per block. 'columns': threads along the outputs. */
+  readonly across: number;
+  readonly splits: number;
+  /** Turns of the reduction loop that are written out together. */
+  readonly unroll: number;
+  /** Blocks along the outputs. */
+  readonly blocks: number;
+}
+
+export type Geometry = ElementwiseGeometry | ReductionGeometry;
+
+/** Shared by all split reductions of a device: words for their partial results, and one counter for each block along the outputs. */
+export const splitScratch = { words: 1 << 20, counters: 4096 } as const;
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+export function chooseGeometry(kernel: Kernel, machine: Machine): Geometry {
+  return kernel.reduces.length === 0 ? elementwise(kernel, machine) : reduction(kernel, machine);
+}
+
+/** Widest vector along `loop` that pays: as many elements as 16 bytes hold of the narrowest access that can use it. */
+function vectorAlong(kernel: Kernel, accesses: readonly Access[], loop: number, points: number, enough: number): number {
+  if (loop < 0) return 1;
+  for (const count of [8, 4, 2]) {
+    if (kernel.domain[loop] % count !== 0 || points / count < enough) continue;
+    const users = accesses.filter((a) => vectorizes(a, loop, count, kernel.domain));
+    if (users.length === 0) continue;
+    // 8 only for 2-byte elements: 8 floats are two accesses anyway.
+    if (count === 8 && !users.some((a) => byteSize(a.dtype) === 2)) continue;
+    return count;
+  }
+  return 1;
+}
+
+function elementwise(kernel: Kernel, { multiprocessors }: Machine): ElementwiseGeometry {
+  const points = product(kernel.domain);
+  const accesses = [...kernel.loads, ...kernel.stores.map((s) => s.access)];
+  // Few points: all the threads there can be, rather than wide accesses.
+  const vector = vectorAlong(kernel, accesses, kernel.domain.length - 1, points, multiprocessors * 256);
+  const tiles = points / vector;
+  const threads = tiles >= multiprocessors * 256 ? 256 : tiles >= multiprocessors * 64 ? 128 : 64;
+  return { kind: 'elementwise', vector, threads, blocks: Math.ceil(tiles / threads) };
+}
+
+/** Bytes that an access moves if each element is moved once. */
+function traffic(access: Access, domain: readonly number[]): number {
+  return byteSize(access.dtype) * product(domain.filter((_, d) => access.strides[d] !== 0));
+}
+
+const powerBelow = (x: number): number => (x < 1 ? 1 : 2 ** Math.floor(Math.log2(x)));
+const powerAbove = (x: number): number => (x <= 1 ? 1 : 2 ** Math.ceil(Math.log2(x)));
+
+function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeometry {
+  const { domain, outerDims, reduces } = kernel;
+  const outputs = product(domain.slice(0, outerDims));
+  const length = product(domain.slice(outerDims));
+  const accesses = [...kernel.loads, ...kernel.stores.filter((s) => s.phase === 'body').map((s) => s.access)];
+  const [lastOuter, lastInner] = [outerDims - 1, domain.length - 1];
+  let [alongRows, alongColumns] = [0, 0];
+  for (const access of accesses) {
+    if (Math.abs(access.strides[lastInner]) === 1) alongRows += traffic(access, domain);
+    if (lastOuter >= 0 && Math.abs(access.strides[lastOuter]) === 1) alongColumns += traffic(access, domain);
+  }
+  const size = kernel.body.length;
+  const wanted = multiprocessors * 1024;
+  const columns = outputs >= 8 && (alongColumns > alongRows || (alongColumns === alongRows && (length < 32 || outputs >= wanted)));
+  if (columns) {
+    const vector = reduces.length * outputs <= 2 ** 16 && length < 64 ? 1 : vectorAlong(kernel, accesses, lastOuter, outputs, 64);
+    const tiles = outputs / vector;
+    const across = Math.min(32, powerAbove(tiles));
+    // Shared memory holds lanes · across · vector numbers for each reduction.
+    const most = Math.min(512 / across, 8192 / (across * vector * reduces.length));
+    let lanes = 1;
+    while (lanes * 2 <= most && lanes * 2 <= length && (tiles * lanes < wanted || lanes * across < 64)) lanes *= 2;
+    const blocks = Math.ceil(tiles / across);
+    const splits = splitsFor(Math.ceil(length / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
+    return { kind: 'columns', vector, lanes, across, splits, unroll: unrollFor(size * vector), blocks };
+  }
+  const vector = vectorAlong(kernel, accesses, lastInner, length, 1);
+  const work = length / vector;
+  let lanes = Math.min(32, powerBelow(work));
+  // Short rows: no more lanes than it takes to fill the device.
+  if (work <= 8) while (lanes > 1 && outputs * lanes > 4 * wanted) lanes /= 2;
+  while (lanes >= 32 && lanes < 1024 && work / (lanes * 2) >= 2 && (outputs * lanes < wanted || work / lanes > 32)) lanes *= 2;
+  const across = Math.max(1, 128 / lanes);
+  const blocks = Math.ceil(outputs / across);
+  const splits = splitsFor(Math.ceil(work / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
+  return { kind: 'rows', vector, lanes, across, splits, unroll: unrollFor(size * vector), blocks };
+}
+
+/** Turns written out together: enough loads in flight, not too much code. */
+function unrollFor(instructions: number): number {
+  return Math.max(1, Math.min(4, powerBelow(320 / Math.max(1, instructions))));
+}
+
+/** Blocks that share outputs where too few would be busy: each with at least 8 turns of the loop, within the shared scratch. */
+function splitsFor(turns: number, blocks: number, threads: number, words: number, multiprocessors: number): number {
+  if (blocks > splitScratch.counters || turns < 32) return 1;
+  const room = Math.floor((multiprocessors * Math.max(1, Math.floor(1024 / threads))) / blocks);
+  return Math.max(1, Math.min(Math.floor(turns / 8), room, Math.floor(splitScratch.words / words)));
+}
+
+/** One line for `explain`. */
+export function describeGeometry(g: Geometry): string {
+  if (g.kind === 'elementwise') return `${g.blocks}x${g.threads}, ${g.vector} wide`;
+  const split = g.splits > 1 ? `, ${g.splits} splits` : '';
+  return `${g.blocks}x${g.lanes * g.across} ${g.kind}, ${g.lanes} lanes, ${g.vector} wide${split}`;
+}

@@ -1,0 +1,98 @@
+import type { Access, Kernel } from '@mamba-ts/tensor';
+import { createHash } from 'node:crypto';
+import { Addressing, type Points } from './addressing';
+import { type Operand, PtxCode } from './code';
+import { chooseGeometry, describeGeometry, type ElementwiseGeometry, type Machine } from './geometry';
+import { decompose } from './loops';
+import { printReduction } from './reduction';
+import { Tile } from './tile';
+
+/** A kernel as PTX: one entry, and how to launch it. */
+export interface PrintedKernel {
+  /** Name of the entry, from a hash of its text. */
+  readonly name: string;
+  readonly text: string;
+  readonly grid: readonly [x: number, y: number];
+  readonly threads: number;
+  /** Addresses that it takes after those of its buffers, in this order. */
+  readonly extra: readonly ('fault' | 'partials' | 'counters')[];
+  readonly description: string;
+}
+
+export interface PrintOptions extends Machine {
+  /** Stores nothing once the fault record is set: for steps that write what outlives a program whose earlier steps may fault. */
+  readonly guarded: boolean;
+}
+
+/** What elementwise kernels and reductions share: parameters, base addresses, the guard. */
+export interface KernelFrame {
+  readonly code: PtxCode;
+  readonly kernel: Kernel;
+  readonly addressing: Addressing;
+  /** Predicate under which stores are allowed, null for always. */
+  readonly allowed: Operand | null;
+  /** Address of a further parameter. */
+  parameter(name: 'partials' | 'counters'): Operand;
+}
+
+/** Prints a kernel. Deterministic: equal kernels and options give equal text. */
+export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKernel {
+  const code = new PtxCode();
+  const geometry = chooseGeometry(kernel, options);
+  const count = Math.max(-1, ...[...kernel.loads, ...kernel.stores.map((s) => s.access)].map((a) => a.buffer)) + 1;
+  const extra: PrintedKernel['extra'][number][] = [];
+  const parameter = (index: number): Operand => code.op('d', 'cvta.to.global.u64', code.op('d', 'ld.param.u64', `[p${index}]`));
+  const bases = Array.from({ length: count }, (_, i) => parameter(i));
+  const next = (name: PrintedKernel['extra'][number]): Operand => parameter(count + extra.push(name) - 1);
+  let allowed: Operand | null = null;
+  if (options.guarded) allowed = code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${next('fault')}]`), 0);
+  const frame: KernelFrame = { code, kernel, addressing: new Addressing(code, kernel, bases), allowed, parameter: next };
+
+  let grid: [number, number];
+  let threads: number;
+  let sharedBytes = 0;
+  if (geometry.kind === 'elementwise') {
+    printElementwise(frame, geometry);
+    grid = [geometry.blocks, 1];
+    threads = geometry.threads;
+  } else {
+    sharedBytes = printReduction(frame, geometry);
+    grid = [geometry.blocks, geometry.splits];
+    threads = geometry.lanes * geometry.across;
+  }
+  const body = code.entry('NAME', count + extra.length, threads, sharedBytes);
+  const name = `k${createHash('sha256').update(body).digest('hex').slice(0, 24)}`;
+  return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}` };
+}
+
+/** Loops that an access, a guard or an index of the kernel depends on. */
+export function neededLoops(kernel: Kernel): boolean[] {
+  const indices = [...kernel.body, ...kernel.epilogue].flatMap((x) => (x.op === 'index' ? [x] : []));
+  const accesses: Access[] = [...kernel.loads, ...kernel.stores.map((s) => s.access)];
+  const all = [...accesses, ...accesses.flatMap((a) => a.guards), ...indices];
+  return kernel.domain.map((_, d) => all.some((a) => a.strides[d] !== 0));
+}
+
+/** Global number of this thread along x. */
+function threadNumber(code: PtxCode, threads: number): Operand {
+  const [block, thread] = [code.op('r', 'mov.u32', '%ctaid.x'), code.op('r', 'mov.u32', '%tid.x')];
+  return code.op('r', 'mad.lo.u32', block, threads, thread);
+}
+
+function printElementwise({ code, kernel, addressing, allowed }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
+  const tiles = kernel.domain.reduce((a, b) => a * b, 1) / vector;
+  const tile = threadNumber(code, threads);
+  const end = code.newLabel();
+  if (tiles % threads !== 0) code.do('bra', [end], code.op('p', 'setp.ge.u32', tile, tiles));
+  const points: Points = {
+    coordinates: decompose(code, tile, kernel.domain, neededLoops(kernel), vector),
+    varying: vector > 1 ? kernel.domain.length - 1 : -1,
+    count: vector,
+  };
+  const evaluation = new Tile(code, kernel, addressing, points, []);
+  // Loads first: they are all under way before the first result is needed.
+  evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
+  evaluation.evaluate(kernel.body, 0);
+  evaluation.store('body', allowed);
+  code.label(end);
+}

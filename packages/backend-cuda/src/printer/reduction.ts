@@ -1,0 +1,351 @@
+import type { ComputeType, Instruction, Kernel, Reduce } from '@mamba-ts/tensor';
+import type { Coordinate, Points } from './addressing';
+import { dependsOn } from './addressing';
+import { floatLiteral, type Operand, type PtxCode } from './code';
+import type { ReductionGeometry } from './geometry';
+import { type KernelFrame, neededLoops } from './kernel';
+import { decompose } from './loops';
+import { Tile, type TileValues } from './tile';
+import { boolToInt, cast, type Value } from './values';
+
+/**
+ * Prints a reduction; returns the shared memory it needs. Sums are taken in an order that only depends on the kernel, so results are the same in
+ * every run: each lane in its own order, lanes as a tree, splits (blocks that share an output) by whichever block of them ends last, in order.
+ */
+export function printReduction(frame: KernelFrame, geometry: ReductionGeometry): number {
+  return new ReductionPrinter(frame, geometry).print();
+}
+
+const log2 = Math.log2;
+
+class ReductionPrinter {
+  private readonly code: PtxCode;
+  private readonly kernel: Kernel;
+  private readonly length: number;
+  private readonly outputs: number;
+  private readonly innerLoops: number[];
+  /** Registers that sum up, per reduction and per point of the vector. */
+  private readonly sums: readonly (readonly Operand[])[];
+  private readonly rows: boolean;
+  private sharedWords = 0;
+
+  constructor(
+    private readonly frame: KernelFrame,
+    private readonly g: ReductionGeometry,
+  ) {
+    this.code = frame.code;
+    const kernel = (this.kernel = frame.kernel);
+    this.rows = g.kind === 'rows';
+    this.outputs = kernel.domain.slice(0, kernel.outerDims).reduce((a, b) => a * b, 1);
+    this.length = kernel.domain.slice(kernel.outerDims).reduce((a, b) => a * b, 1);
+    this.innerLoops = kernel.domain.map((_, d) => d).slice(kernel.outerDims);
+    this.sums = kernel.reduces.map((r) => Array.from({ length: g.vector }, () => this.code.register(r.dtype === 'float32' ? 'f' : 'r')));
+  }
+
+  print(): number {
+    const { code, g, frame } = this;
+    const thread = code.op('r', 'mov.u32', '%tid.x');
+    const block = code.op('r', 'mov.u32', '%ctaid.x');
+    // Rows: lanes of an output are neighbours. Columns: outputs are.
+    const inner = this.rows ? g.lanes : g.across;
+    const low = code.op('r', 'and.b32', thread, inner - 1);
+    const high = code.op('r', 'shr.u32', thread, log2(inner));
+    const [lane, place] = this.rows ? [low, high] : [high, low];
+    let position = code.op('r', 'mad.lo.u32', block, g.across, place);
+    const tiles = this.rows ? this.outputs : this.outputs / g.vector;
+    let mine = frame.allowed;
+    if (tiles % g.across !== 0) {
+      // Threads beyond the last output stay, for shuffles and barriers, and repeat it.
+      const exists = code.op('p', 'setp.lt.u32', position, tiles);
+      position = code.op('r', 'min.u32', position, tiles - 1);
+      mine = this.both(mine, exists);
+    }
+    const outer = this.outerPoints(position);
+    this.accumulate(lane, outer, mine);
+    this.combine(lane, thread, place);
+    const end = code.newLabel();
+    if (g.splits > 1) this.joinSplits(lane, thread, place, position, end);
+    this.finish(lane, outer, mine);
+    code.label(end);
+    return 4 * this.sharedWords;
+  }
+
+  private both(a: Operand | null, b: Operand | null): Operand | null {
+    return a === null || b === null ? (a ?? b) : this.code.op('p', 'and.pred', a, b);
+  }
+
+  /** Points at the outputs of this thread; loops that are reduced stand at 0. */
+  private outerPoints(position: Operand): Points {
+    const { kernel, g } = this;
+    const outer = kernel.domain.slice(0, kernel.outerDims);
+    const own = decompose(this.code, position, outer, neededLoops(kernel).slice(0, kernel.outerDims), this.rows ? 1 : g.vector);
+    const zero: Coordinate = { register: null, constant: 0 };
+    const columns = !this.rows && g.vector > 1;
+    return { coordinates: [...own, ...this.innerLoops.map(() => zero)], varying: columns ? kernel.outerDims - 1 : -1, count: columns ? g.vector : 1 };
+  }
+
+  /** Each lane's own part of the reduced points, into `sums`. */
+  private accumulate(lane: Operand, outer: Points, mine: Operand | null): void {
+    const { code, kernel, g } = this;
+    this.reset();
+    const fixed: TileValues = [];
+    const varies = this.varyingValues();
+    new Tile(code, kernel, this.frame.addressing, outer, fixed).evaluate(kernel.body, 0, (_, value) => !varies[value]);
+    const indices = kernel.body.flatMap((x) => (x.op === 'index' ? [x] : []));
+    const inBody = [...kernel.loads, ...kernel.stores.flatMap((s) => (s.phase === 'body' ? [s.access] : []))];
+    this.frame.addressing.inner(this.innerLoops).hoist(inBody, indices, outer);
+
+    const step = this.rows ? g.lanes * g.vector : g.lanes;
+    const at = code.op('r', this.rows && g.vector > 1 ? 'shl.b32' : 'mov.b32', ...(this.rows && g.vector > 1 ? [lane, log2(g.vector)] : [lane]));
+    if (g.splits > 1) return this.splitLoop(at, step, outer, fixed, mine);
+    const full = Math.floor(this.length / step);
+    const turns = Math.floor(full / g.unroll);
+    if (turns > 1) {
+      const start = code.newLabel();
+      code.label(start);
+      this.turn(at, step, g.unroll, outer, fixed, mine);
+      code.do('add.s32', [at, at, g.unroll * step]);
+      // Lanes are less than a step apart: all leave the loop together.
+      code.do('bra', [start], code.op('p', 'setp.lt.u32', at, turns * g.unroll * step));
+    } else if (turns === 1) {
+      this.turn(at, step, g.unroll, outer, fixed, mine);
+      code.do('add.s32', [at, at, g.unroll * step]);
+    }
+    const rest = full - turns * g.unroll;
+    if (rest > 0) {
+      this.turn(at, step, rest, outer, fixed, mine);
+      code.do('add.s32', [at, at, rest * step]);
+    }
+    if (this.length % step === 0) return;
+    const skip = code.newLabel();
+    code.do('bra', [skip], code.op('p', 'setp.ge.u32', at, this.length));
+    this.turn(at, step, 1, outer, fixed, mine);
+    code.label(skip);
+  }
+
+  /** As above for one split's part: [split · part, (split + 1) · part), the last one shorter. */
+  private splitLoop(at: Operand, step: number, outer: Points, fixed: TileValues, mine: Operand | null): void {
+    const { code, g } = this;
+    const part = Math.ceil(this.length / (g.splits * step)) * step;
+    const split = code.op('r', 'mov.u32', '%ctaid.y');
+    const limit = code.op('r', 'min.u32', code.op('r', 'mad.lo.u32', split, part, part), this.length);
+    code.do('mad.lo.u32', [at, split, part, at]);
+    for (const count of g.unroll > 1 ? [g.unroll, 1] : [1]) {
+      const [start, end] = [code.newLabel(), code.newLabel()];
+      code.label(start);
+      // The last of the points that this turn takes
+      const last = count === 1 ? at : code.op('r', 'add.s32', at, (count - 1) * step);
+      code.do('bra', [end], code.op('p', 'setp.ge.u32', last, limit));
+      this.turn(at, step, count, outer, fixed, mine);
+      code.do('add.s32', [at, at, count * step]);
+      code.do('bra', [start]);
+      code.label(end);
+    }
+  }
+
+  /** Which values of the body change along the reduced loops? */
+  private varyingValues(): boolean[] {
+    const { kernel, innerLoops } = this;
+    const varies: boolean[] = [];
+    kernel.body.forEach((x: Instruction, i) => {
+      if (x.op === 'load') {
+        const access = kernel.loads[x.load];
+        varies[i] = dependsOn(access, innerLoops) || access.guards.some((g) => dependsOn(g, innerLoops));
+      } else if (x.op === 'index') varies[i] = dependsOn(x, innerLoops);
+      else varies[i] = 'args' in x && x.args.some((a) => varies[a]);
+    });
+    // What a store of the body writes is computed with it, in the loop.
+    return varies;
+  }
+
+  /** `count` turns of the loop at `at`, `at` + step, …: all loads first, then the rest. */
+  private turn(at: Operand, step: number, count: number, outer: Points, fixed: TileValues, mine: Operand | null): void {
+    const { code, kernel, g } = this;
+    const addressing = this.frame.addressing.inner(this.innerLoops);
+    const sizes = kernel.domain.slice(kernel.outerDims);
+    const needed = neededLoops(kernel).slice(kernel.outerDims);
+    const tiles = Array.from({ length: count }, (_, u) => {
+      let own: Coordinate[];
+      if (sizes.length === 1) own = [{ register: at, constant: u * step }];
+      else {
+        const position = u === 0 ? at : code.op('r', 'add.s32', at, u * step);
+        const group = this.rows && g.vector > 1 ? code.op('r', 'shr.u32', position, log2(g.vector)) : position;
+        own = decompose(code, group, sizes, needed, this.rows ? g.vector : 1);
+      }
+      const along = this.rows && g.vector > 1 ? { varying: kernel.domain.length - 1, count: g.vector } : { varying: outer.varying, count: outer.count };
+      const points: Points = { coordinates: [...outer.coordinates.slice(0, kernel.outerDims), ...own], ...along };
+      const tile = new Tile(code, kernel, sizes.length === 1 ? addressing : this.frame.addressing.inner(this.innerLoops), points, [...fixed]);
+      tile.evaluate(kernel.body, 0, (x) => x.op === 'load');
+      return tile;
+    });
+    for (const tile of tiles) {
+      tile.evaluate(kernel.body, 0);
+      tile.store('body', mine);
+      kernel.reduces.forEach((r, j) => this.add(r, this.sums[j], tile.values[r.value] as readonly Value[]));
+    }
+  }
+
+  private reset(): void {
+    this.kernel.reduces.forEach((r, j) => {
+      for (const sum of this.sums[j]) this.code.do('mov.b32', [sum, identity(r)]);
+    });
+  }
+
+  private add(r: Reduce, sums: readonly Operand[], values: readonly Value[]): void {
+    sums.forEach((sum, v) => {
+      const value = values[values.length > 1 ? v : 0];
+      this.code.do(operation(r), [sum, sum, value.dtype === 'bool' ? boolToInt(this.code, value.register) : value.register]);
+    });
+  }
+
+  /** The lanes' sums into one: into the first element of `sums` (rows) or all of them (columns) of lane 0. */
+  private combine(lane: Operand, thread: Operand, place: Operand): void {
+    if (this.rows) this.combineRows(lane, thread, place);
+    else this.combineColumns(lane, thread);
+  }
+
+  private combineRows(lane: Operand, thread: Operand, place: Operand): void {
+    const { code, kernel, g } = this;
+    const within = Math.min(32, g.lanes);
+    kernel.reduces.forEach((r, j) => {
+      for (let width = g.vector / 2; width >= 1; width /= 2) {
+        for (let v = 0; v < width; v++) code.do(operation(r), [this.sums[j][v], this.sums[j][v], this.sums[j][v + width]]);
+      }
+      this.shuffle(r, this.sums[j][0], within);
+    });
+    if (g.lanes <= 32) return;
+    // Sums of warps through shared memory, then the same once more in the first warp of the output.
+    const warps = g.lanes / 32;
+    const words = (g.lanes * g.across) / 32;
+    const base = this.sharedBase();
+    const warp = code.op('r', 'shr.u32', thread, 5);
+    const first = code.op('p', 'setp.eq.s32', code.op('r', 'and.b32', lane, 31), 0);
+    const to = code.op('r', 'mad.lo.u32', warp, 4, base);
+    kernel.reduces.forEach((_, j) => code.do('st.shared.b32', [`[${to}+${4 * words * j}]`, this.sums[j][0]], first));
+    code.do('bar.sync', [0]);
+    const inFirst = code.op('p', 'setp.lt.u32', lane, warps);
+    const from = code.op('r', 'mad.lo.u32', code.op('r', 'mad.lo.u32', place, warps, lane), 4, base);
+    kernel.reduces.forEach((r, j) => {
+      code.do('mov.b32', [this.sums[j][0], identity(r)]);
+      code.do('ld.shared.b32', [this.sums[j][0], `[${from}+${4 * words * j}]`], inFirst);
+      this.shuffle(r, this.sums[j][0], warps);
+    });
+    this.sharedWords = Math.max(this.sharedWords, words * kernel.reduces.length);
+  }
+
+  private shuffle(r: Reduce, sum: Operand, lanes: number): void {
+    const { code } = this;
+    for (let offset = lanes / 2; offset >= 1; offset /= 2) {
+      const bits = r.dtype === 'float32' ? code.op('r', 'mov.b32', sum) : sum;
+      const other = code.op('r', 'shfl.sync.bfly.b32', bits, offset, 31, -1);
+      code.do(operation(r), [sum, sum, r.dtype === 'float32' ? code.op('f', 'mov.b32', other) : other]);
+    }
+  }
+
+  private combineColumns(lane: Operand, thread: Operand): void {
+    const { code, kernel, g } = this;
+    if (g.lanes === 1) return;
+    const threads = g.lanes * g.across;
+    const base = this.sharedBase();
+    // Word of (reduction, point of the vector, lane, place): neighbours in one warp hit neighbouring banks.
+    const at = code.op('r', 'mad.lo.u32', thread, 4, base);
+    const word = (j: number, v: number): number => 4 * (j * g.vector + v) * threads;
+    kernel.reduces.forEach((_, j) => this.sums[j].forEach((sum, v) => code.do('st.shared.b32', [`[${at}+${word(j, v)}]`, sum])));
+    code.do('bar.sync', [0]);
+    const skip = code.newLabel();
+    code.do('bra', [skip], code.op('p', 'setp.ne.s32', lane, 0));
+    kernel.reduces.forEach((r, j) => {
+      this.sums[j].forEach((sum, v) => {
+        for (let l = 1; l < g.lanes; l++) {
+          const other = code.op(r.dtype === 'float32' ? 'f' : 'r', 'ld.shared.b32', `[${at}+${word(j, v) + 4 * l * g.across}]`);
+          code.do(operation(r), [sum, sum, other]);
+        }
+      });
+    });
+    code.label(skip);
+    this.sharedWords = Math.max(this.sharedWords, threads * g.vector * kernel.reduces.length);
+  }
+
+  private sharedBase(): Operand {
+    return this.code.op('r', 'mov.u32', 'shared');
+  }
+
+  /** Leaves each split's result in global memory; the block that comes last adds them up, the others leave by `end`. */
+  private joinSplits(lane: Operand, thread: Operand, place: Operand, position: Operand, end: string): void {
+    const { code, kernel, g, outputs } = this;
+    const vector = this.rows ? 1 : g.vector;
+    const partials = this.frame.parameter('partials');
+    const counters = this.frame.parameter('counters');
+    const split = code.op('r', 'mov.u32', '%ctaid.y');
+    const first = vector === 1 ? position : code.op('r', 'shl.b32', position, log2(vector));
+    const word = (row: Operand): Operand => code.op('d', 'mad.wide.u32', code.op('r', 'mad.lo.u32', row, outputs, first), 4, partials);
+    const bytes = (j: number, v: number): number => 4 * (j * g.splits * outputs + v);
+    const leader = code.op('p', 'setp.eq.s32', lane, 0);
+    const own = word(split);
+    kernel.reduces.forEach((_, j) => {
+      for (let v = 0; v < vector; v++) code.do('st.volatile.global.b32', [`[${own}+${bytes(j, v)}]`, this.sums[j][v]], leader);
+    });
+    code.do('membar.gl', []);
+    code.do('bar.sync', [0]);
+    const flag = this.sharedBase();
+    const firstThread = code.op('p', 'setp.eq.s32', thread, 0);
+    const counter = code.op('d', 'mad.wide.u32', code.op('r', 'mov.u32', '%ctaid.x'), 4, counters);
+    const arrived = code.register('r');
+    // Counts up to splits - 1 and falls back to 0: ready for the next launch.
+    code.do('atom.global.inc.u32', [arrived, `[${counter}]`, g.splits - 1], firstThread);
+    code.do('st.shared.b32', [`[${flag}]`, arrived], firstThread);
+    code.do('bar.sync', [0]);
+    const seen = code.op('r', 'ld.shared.b32', `[${flag}]`);
+    code.do('bra', [end], code.op('p', 'setp.ne.s32', seen, g.splits - 1));
+    code.do('membar.gl', []);
+    code.do('bar.sync', [0]);
+    this.sharedWords = Math.max(this.sharedWords, 1);
+
+    this.reset();
+    const row = code.op('r', 'mov.b32', lane);
+    const [start, done] = [code.newLabel(), code.newLabel()];
+    code.label(start);
+    code.do('bra', [done], code.op('p', 'setp.ge.u32', row, g.splits));
+    const from = word(row);
+    kernel.reduces.forEach((r, j) => {
+      for (let v = 0; v < vector; v++) {
+        const other = code.op(r.dtype === 'float32' ? 'f' : 'r', 'ld.volatile.global.b32', `[${from}+${bytes(j, v)}]`);
+        code.do(operation(r), [this.sums[j][v], this.sums[j][v], other]);
+      }
+    });
+    code.do('add.s32', [row, row, g.lanes]);
+    code.do('bra', [start]);
+    code.label(done);
+    this.combine(lane, thread, place);
+  }
+
+  /** The epilogue, in one thread per output. */
+  private finish(lane: Operand, outer: Points, mine: Operand | null): void {
+    const { code, kernel } = this;
+    const end = code.newLabel();
+    code.do('bra', [end], code.op('p', 'setp.ne.s32', lane, 0));
+    const results = kernel.reduces.map((r, j) =>
+      Array.from({ length: outer.count }, (_, v): Value => {
+        const type: ComputeType = r.dtype === 'bool' ? 'int32' : r.dtype;
+        const value: Value = { dtype: type, register: this.sums[j][v] };
+        return r.dtype === 'bool' ? cast(code, value, 'bool') : value;
+      }),
+    );
+    const tile = new Tile(code, kernel, this.frame.addressing.inner([]), outer, [], results);
+    tile.evaluate(kernel.epilogue, kernel.body.length, (x) => x.op === 'load');
+    tile.evaluate(kernel.epilogue, kernel.body.length);
+    tile.store('epilogue', mine);
+    code.label(end);
+  }
+}
+
+/** What leaves a sum or a maximum as it is. */
+function identity({ op, dtype }: Reduce): Operand {
+  if (dtype === 'float32') return floatLiteral(op === 'sum' ? 0 : Number.NEGATIVE_INFINITY);
+  return op === 'sum' ? '0' : '-2147483648';
+}
+
+function operation({ op, dtype }: Reduce): string {
+  if (dtype === 'float32') return op === 'sum' ? 'add.f32' : 'max.NaN.f32';
+  return op === 'sum' ? 'add.s32' : 'max.s32';
+}

@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { byteSize, type DType, type Kernel } from '@mamba-ts/tensor';
+import { interpreted, randomSource } from '../../tensor/test/cpu/bare-backend';
+import { randomKernel, type RandomKernel } from '../../tensor/test/cpu/random-kernel';
+import { moduleHeader } from '../src/printer/code';
+import { splitScratch } from '../src/printer/geometry';
+import { type PrintedKernel, printKernel } from '../src/printer/kernel';
+import { PtxMachine } from './ptx-machine';
+
+const sizes = {
+  small: [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17],
+  long: [1, 2, 4, 8, 16, 17, 64, 100, 256, 1000, 4096],
+} as const;
+
+/** Runs a printed kernel over the buffers, in the machine; gives their values. */
+function run(printed: PrintedKernel, { buffers }: Pick<RandomKernel, 'buffers'>, fault = 0): number[][] {
+  let bytes = 64;
+  const place = (size: number): number => {
+    const at = bytes;
+    bytes += Math.ceil(size / 64) * 64 + 64; // a gap that must stay as it is
+    return at;
+  };
+  const addresses = buffers.map((b) => place(b.values.length * byteSize(b.dtype)));
+  const extra = { fault: place(32), counters: place(4 * splitScratch.counters), partials: place(printed.extra.includes('partials') ? 4 * splitScratch.words : 4) };
+  const memory = new DataView(new ArrayBuffer(bytes));
+  memory.setInt32(extra.fault, fault, true);
+  buffers.forEach((b, i) => b.values.forEach((value, k) => writeElement(memory, addresses[i], b.dtype, k, value)));
+  new PtxMachine(printed.text, memory).run({ ...printed, parameters: [...addresses, ...printed.extra.map((name) => extra[name])] });
+  const touched = addresses.findIndex((at, i) => memory.getFloat64(at + Math.ceil((buffers[i].values.length * byteSize(buffers[i].dtype)) / 64) * 64, true) !== 0);
+  expect(touched, 'buffer whose end was written over').toBe(-1);
+  expect(new Int32Array(memory.buffer, extra.counters, splitScratch.counters).every((c) => c === 0)).toBe(true);
+  return buffers.map((b, i) => Array.from({ length: b.values.length }, (_, k) => readElement(memory, addresses[i], b.dtype, k)));
+}
+
+function writeElement(memory: DataView, at: number, dtype: DType, k: number, value: number): void {
+  if (dtype === 'float32') memory.setFloat32(at + 4 * k, value, true);
+  else if (dtype === 'bfloat16') memory.setUint16(at + 2 * k, new Uint32Array(Float32Array.of(value).buffer)[0] >>> 16, true);
+  else if (dtype === 'float16') memory.setFloat16(at + 2 * k, value, true);
+  else memory.setInt32(at + 4 * k, value, true);
+}
+
+function readElement(memory: DataView, at: number, dtype: DType, k: number): number {
+  if (dtype === 'float32') return memory.getFloat32(at + 4 * k, true);
+  if (dtype === 'bfloat16') return new Float32Array(Uint32Array.of(memory.getUint16(at + 2 * k, true) << 16).buffer)[0];
+  if (dtype === 'float16') return memory.getFloat16(at + 2 * k, true);
+  return memory.getInt32(at + 4 * k, true);
+}
+
+/** Prints with a machine of few multiprocessors, so that small kernels get the geometries of large ones. */
+const print = (kernel: Kernel, multiprocessors: number, guarded = false): PrintedKernel => printKernel(kernel, { multiprocessors, guarded });
+
+const families = new Set<string>();
+
+function check(random: RandomKernel, multiprocessors: number, seed: number): PrintedKernel {
+  const { kernel, buffers, tolerance } = random;
+  const printed = print(kernel, multiprocessors);
+  families.add(`${printed.description.match(/rows|columns/)?.[0] ?? 'elementwise'}${printed.grid[1] > 1 ? ' split' : ''}${printed.description.includes(', 1 wide') ? '' : ' wide'}`);
+  const want = interpreted(kernel, buffers);
+  run(printed, random).forEach((values, b) => {
+    values.forEach((got, i) => {
+      const expected = want[b][i];
+      const close = Math.abs(got - expected) <= tolerance[b] || got === expected || (Number.isNaN(got) && Number.isNaN(expected));
+      if (!close) expect.fail(`seed ${seed}, ${printed.description}: buffer ${b}[${i}] is ${got}, expected ${expected} ± ${tolerance[b]}\n${JSON.stringify(kernel)}\n${printed.text}`);
+    });
+  });
+  return printed;
+}
+
+const texts: string[] = [];
+
+it('random kernels agree with the float64 interpreter', () => {
+  for (let seed = 1; seed <= 300; seed++) texts.push(check(randomKernel(randomSource(seed), sizes.small), [1, 132][seed % 2], seed).text);
+}, 120_000);
+
+/** Σ and max of a (bf16 or float32) times b over `inner`, for each of `outer`; the sum is stored as it is and plus the maximum. */
+function productOf(outer: number, inner: number, transposed: boolean, dtype: 'float32' | 'bfloat16', shared: boolean): RandomKernel {
+  const random = randomSource(outer + inner);
+  const values = (count: number): Float64Array => Float64Array.from({ length: count }, () => Math.floor(random() * 9 - 4) / 4);
+  const strides = transposed ? [1, outer] : [inner, 1];
+  const kernel: Kernel = {
+    domain: [outer, inner],
+    outerDims: 1,
+    loads: [
+      { buffer: 0, dtype, offset: 0, strides, guards: [] },
+      { buffer: 1, dtype: 'float32', offset: 0, strides: shared ? [0, 1] : strides, guards: [] },
+    ],
+    body: [{ op: 'load', load: 0, dtype: 'float32' }, { op: 'load', load: 1, dtype: 'float32' }, { op: 'mul', args: [0, 1], dtype: 'float32' }],
+    reduces: [{ op: 'sum', value: 2, dtype: 'float32' }, { op: 'max', value: 0, dtype: 'float32' }],
+    epilogue: [
+      { op: 'reduced', reduce: 0, dtype: 'float32' }, { op: 'reduced', reduce: 1, dtype: 'float32' }, { op: 'add', args: [3, 4], dtype: 'float32' },
+    ],
+    stores: [3, 5].map((value, i) => ({ access: { buffer: 2 + i, dtype: 'float32', offset: 0, strides: [1, 0], guards: [] }, value, phase: 'epilogue' })),
+  };
+  const buffer = (type: DType, count: number): RandomKernel['buffers'][number] => ({ dtype: type, values: values(count) });
+  const buffers = [buffer(dtype, outer * inner), buffer('float32', shared ? inner : outer * inner), buffer('float32', outer), buffer('float32', outer)];
+  return { kernel, buffers, tolerance: [0, 0, 1e-4, 1e-4] };
+}
+
+it('sums of every length, in every geometry', () => {
+  let seed = 5000;
+  for (const [outer, inner] of [[1, 1], [1, 37], [1, 768], [1, 40000], [3, 1000], [24, 768], [40, 96], [16, 5000], [64, 2048], [100, 3], [5, 33]]) {
+    for (const transposed of [false, true]) {
+      for (const dtype of ['float32', 'bfloat16'] as const) texts.push(check(productOf(outer, inner, transposed, dtype, !transposed), 4, seed++).text);
+    }
+  }
+}, 120_000);
+
+it('a kernel that is guarded leaves memory alone after a fault', () => {
+  for (const random of [productOf(3, 1000, false, 'float32', true), randomKernel(randomSource(3), sizes.small)]) {
+    const printed = print(random.kernel, 4, true);
+    expect(printed.extra).toContain('fault');
+    const before = random.buffers.map((b) => [...b.values]);
+    expect(run(printed, random, 2)).toEqual(before);
+    expect(run(printed, random, 0)).not.toEqual(before);
+  }
+});
+
+it('long loops agree too, in every geometry', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = randomKernel(randomSource(1000 + seed), sizes.long);
+    if (random.kernel.domain.reduce((a, b) => a * b, 1) > 200_000) continue;
+    texts.push(check(random, [1, 4, 132][seed % 3], 1000 + seed).text);
+  }
+  const all = ['columns', 'columns split', 'columns split wide', 'columns wide', 'elementwise', 'elementwise wide', 'rows', 'rows split wide', 'rows wide'];
+  expect([...families].sort()).toEqual(all);
+}, 120_000);
+
+it('prints what the assembler takes', (context) => {
+  try {
+    execFileSync('ptxas', ['--version']);
+  } catch {
+    console.log('left out: assembling the printed kernels (no ptxas on the PATH)');
+    context.skip();
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'printer-'));
+  try {
+    writeFileSync(join(folder, 'all.ptx'), moduleHeader + [...new Map(texts.map((t) => [t.match(/\.entry (\w+)/)?.[1], t])).values()].join('\n'));
+    execFileSync('ptxas', ['-arch=sm_80', '-O1', join(folder, 'all.ptx'), '-o', join(folder, 'all.cubin')], { stdio: 'pipe' });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 120_000);
