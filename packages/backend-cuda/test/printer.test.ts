@@ -73,7 +73,7 @@ function check(random: RandomKernel, multiprocessors: number, seed: number): Pri
 const texts: string[] = [];
 
 it('random kernels agree with the float64 interpreter', () => {
-  for (let seed = 1; seed <= 300; seed++) texts.push(check(randomKernel(randomSource(seed), sizes.small), [1, 132][seed % 2], seed).text);
+  for (let seed = 1; seed <= 200; seed++) texts.push(check(randomKernel(randomSource(seed), sizes.small), [1, 132][seed % 2], seed).text);
 }, 120_000);
 
 /** Σ and max of a (bf16 or float32) times b over `inner`, for each of `outer`; the sum is stored as it is and plus the maximum. */
@@ -102,8 +102,8 @@ function productOf(outer: number, inner: number, transposed: boolean, dtype: 'fl
 
 it('sums of every length, in every geometry', () => {
   let seed = 5000;
-  for (const [outer, inner] of [[1, 1], [1, 37], [1, 768], [1, 40000], [3, 1000], [24, 768], [40, 96], [16, 5000], [64, 2048], [100, 3], [5, 33]]) {
-    for (const transposed of [false, true]) {
+  for (const [outer, inner] of [[1, 1], [1, 37], [1, 768], [1, 40000], [3, 1000], [24, 768], [40, 96], [16, 5000], [64, 2048], [100, 3], [5, 33], [512, 300], [1, 150000]]) {
+    for (const transposed of outer === 1 ? [false] : [false, true]) {
       for (const dtype of ['float32', 'bfloat16'] as const) texts.push(check(productOf(outer, inner, transposed, dtype, !transposed), 4, seed++).text);
     }
   }
@@ -120,7 +120,7 @@ it('a kernel that is guarded leaves memory alone after a fault', () => {
 });
 
 it('long loops agree too, in every geometry', () => {
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 24; seed++) {
     const random = randomKernel(randomSource(1000 + seed), sizes.long);
     if (random.kernel.domain.reduce((a, b) => a * b, 1) > 200_000) continue;
     texts.push(check(random, [1, 4, 132][seed % 3], 1000 + seed).text);

@@ -25,6 +25,7 @@ export { broadcastShapes, formatShape, sameShape, type Shape, sizeOf } from './s
 export { DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError, OutOfRangeError, ShapeError, TensorError } from './errors';
 // For backend authors.
 export { faultError, faultKinds } from './cpu/fault';
+export { readValues, writeValues } from './cpu/transfer';
 export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } from './backend';
 export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
 export type { Epilogue, KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';

@@ -113,6 +113,13 @@ export class CudaEvent {
     this.driver.check('cuEventSynchronize', this.handle);
   }
 
+  /** Has all work before it been done? */
+  happened(): boolean {
+    if (this.driver.call('cuEventQuery', this.handle) === notReady) return false;
+    this.driver.check('cuEventQuery', this.handle);
+    return true;
+  }
+
   /** Milliseconds from `start` to this event; both must have happened. */
   since(start: CudaEvent): number {
     const milliseconds = new Float32Array(1);

@@ -156,7 +156,7 @@ class ProgramBuilder {
 
   private external(bytes: number, binding: Binding): number {
     this.bindings.push(binding);
-    return this.slots.push({ kind: 'external', bytes, offset: 0 }) - 1;
+    return this.slots.push({ kind: 'external', bytes, offset: 0, ...('leaf' in binding ? { outlives: true as const } : {}) }) - 1;
   }
 
   private finish(): BuiltProgram {

@@ -19,6 +19,8 @@ export interface Slot {
   readonly bytes: number;
   /** Byte offset in the arena, a multiple of the backend's `arenaAlignment` ('arena' only; 0 otherwise). */
   readonly offset: number;
+  /** External memory that exists without the program (a variable, not a result): a fault must leave it as it was. */
+  readonly outlives?: true;
 }
 
 export type Step = KernelStep | RoutineStep;

@@ -1,0 +1,69 @@
+// log Σ e^logit and the loss of the target, one block per row. The sum is rescaled whenever a larger logit comes up, so logits are read once.
+#include <math_constants.h>
+#include "fault.cuh"
+
+namespace {
+
+/// Largest value so far and the sum of e^(value - largest). NaN and +infinity are kept in `largest`.
+struct Partial {
+  float largest, sum;
+};
+
+__device__ float larger(float a, float b) { return a != a || b != b ? CUDART_NAN_F : fmaxf(a, b); }
+
+__device__ Partial join(Partial a, Partial b) {
+  const float largest = larger(a.largest, b.largest);
+  if (!(fabsf(largest) < CUDART_INF_F)) return {largest, 0.0f};
+  const float sa = a.largest == -CUDART_INF_F ? 0.0f : a.sum * expf(a.largest - largest);
+  const float sb = b.largest == -CUDART_INF_F ? 0.0f : b.sum * expf(b.largest - largest);
+  return {largest, sa + sb};
+}
+
+}  // namespace
+
+/// blockDim.x: a power of two up to 1024, at least 32.
+extern "C" __global__ void cross_entropy(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int classes, int ignoreIndex) {
+  __shared__ Partial partials[32];
+  const long long row = blockIdx.x;
+  const float *x = logits + row * classes;
+  Partial own = {-CUDART_INF_F, 0.0f};
+  int i = threadIdx.x;
+  for (; i + 3 * static_cast<int>(blockDim.x) < classes; i += 4 * blockDim.x) {
+    float v[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) v[k] = x[i + k * blockDim.x];
+    const float largest = larger(own.largest, larger(larger(v[0], v[1]), larger(v[2], v[3])));
+    if (fabsf(largest) < CUDART_INF_F) {
+      float sum = own.largest == -CUDART_INF_F ? 0.0f : own.sum * expf(own.largest - largest);
+#pragma unroll
+      for (int k = 0; k < 4; ++k) sum += expf(v[k] - largest);
+      own = {largest, sum};
+    } else {
+      own = {largest, 0.0f};
+    }
+  }
+  for (; i < classes; i += blockDim.x) own = join(own, {x[i], 1.0f});
+  for (int offset = 16; offset > 0; offset /= 2) {
+    own = join(own, {__shfl_xor_sync(~0u, own.largest, offset), __shfl_xor_sync(~0u, own.sum, offset)});
+  }
+  if (blockDim.x > 32) {
+    if (threadIdx.x % 32 == 0) partials[threadIdx.x / 32] = own;
+    __syncthreads();
+    if (threadIdx.x < 32) {
+      own = threadIdx.x < blockDim.x / 32 ? partials[threadIdx.x] : Partial{-CUDART_INF_F, 0.0f};
+      for (int offset = 16; offset > 0; offset /= 2) {
+        own = join(own, {__shfl_xor_sync(~0u, own.largest, offset), __shfl_xor_sync(~0u, own.sum, offset)});
+      }
+    }
+  }
+  if (threadIdx.x != 0) return;
+  const float result = fabsf(own.largest) < CUDART_INF_F ? own.largest + logf(own.sum) : own.largest;
+  const int target = targets[row];
+  float loss = 0.0f;
+  if (target != ignoreIndex) {
+    if (target < 0 || target >= classes) raiseFault(fault, 3, target, static_cast<int>(row), classes);
+    else loss = result - x[target];
+  }
+  logSumExp[row] = result;
+  losses[row] = loss;
+}

@@ -1,0 +1,23 @@
+import type { TensorSpec } from '@mamba-ts/tensor';
+import { KernelLaunch } from '../kernel-launch';
+import { ptx } from '../ptx/cross-entropy';
+import type { CudaRoutine } from '../routine';
+
+export const crossEntropy: CudaRoutine = {
+  scratchBytes: () => 0,
+  prepare(call, host) {
+    const [rows, classes] = (call.inputs[0] as TensorSpec).shape;
+    const threads = 2 ** Math.min(10, Math.max(5, Math.ceil(Math.log2(classes / 8))));
+    const kernel = new KernelLaunch(host.context.driver, host.kernel(ptx, 'cross_entropy'), { grid: [rows], block: [threads] }, [
+      'pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32',
+    ]).setAll([0n, 0n, 0n, 0n, host.fault, classes, Number(call.attributes.ignoreIndex)]);
+    return {
+      launch(stream, { inputs, outputs }) {
+        if (rows === 0) return;
+        [...inputs, ...outputs].forEach((pointer, i) => kernel.set(i, pointer));
+        kernel.launch(stream);
+      },
+      describe: () => `${rows}x${threads}, one pass`,
+    };
+  },
+};
