@@ -68,6 +68,11 @@ export interface Executable {
   record(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): Recording;
   /** Per step: what code it became, for `explain`. Same length as `program.steps`. */
   describe(): readonly StepDescription[];
+  /**
+   * Runs once, as `run`, with a timestamp between steps: nanoseconds per step. Absent where the device has no timestamps. Steps are timed one by
+   * one, so their sum is more than a replay takes.
+   */
+  profile?(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): Promise<readonly number[]>;
 }
 
 export interface Recording {

@@ -35,7 +35,7 @@ export interface ReductionGeometry {
 export type Geometry = ElementwiseGeometry | ReductionGeometry;
 
 /** Shared by all split reductions of a device: words for their partial results, and one counter for each block along the outputs. */
-export const splitScratch = { words: 1 << 20, counters: 4096 } as const;
+export const splitScratch: { readonly words: number; readonly counters: number } = { words: 1_048_576, counters: 4096 };
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 

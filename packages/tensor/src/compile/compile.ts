@@ -16,6 +16,11 @@ export interface CompiledStep<A extends readonly Tensor[], R extends StepResult>
   (...args: A): R;
   /** What runs where, one report per input signature seen so far. */
   explain(): readonly ProgramReport[];
+  /**
+   * Runs the step once, as a call does (state is updated), and measures each of its parts: the report with times, which `explain` keeps showing.
+   * Call it a second time for figures without the first run's costs. @throws DeviceError where the device has no timestamps
+   */
+  profile(...args: A): Promise<ProgramReport>;
   /** Frees arenas, inputs and outputs. */
   dispose(): void;
   [Symbol.dispose](): void;
@@ -30,18 +35,20 @@ export interface CompiledStep<A extends readonly Tensor[], R extends StepResult>
  */
 export function compile<A extends readonly Tensor[], R extends StepResult>(step: (...args: A) => R): CompiledStep<A, R> {
   const traced = new Map<string, TracedStep<R>>();
-  const call = (...args: A): R => {
+  const find = (args: A): TracedStep<R> => {
     let signature = '';
     for (const a of args) signature += `${a.dtype}(${a.shape.join(', ')}) `;
     let entry = traced.get(signature);
     if (!entry) traced.set(signature, (entry = new TracedStep(step as (...args: readonly Tensor[]) => R, args, signature.trim())));
-    return entry.run(args);
+    return entry;
   };
+  const call = (...args: A): R => find(args).run(args);
   const dispose = (): void => {
     for (const t of traced.values()) t.dispose();
     traced.clear();
   };
-  return Object.assign(call, { explain: () => [...traced.values()].map((t) => t.report()), dispose, [Symbol.dispose]: dispose });
+  const explain = (): ProgramReport[] => [...traced.values()].map((t) => t.report());
+  return Object.assign(call, { explain, profile: (...args: A) => find(args).profile(args), dispose, [Symbol.dispose]: dispose });
 }
 
 /** A leaf with memory of its own. */
@@ -67,6 +74,8 @@ class TracedStep<R extends StepResult> {
   private readonly arena: DeviceBuffer | null;
   private readonly externals: DeviceBuffer[] = [];
   private recording: Recording | null = null;
+  /** Nanoseconds per step, once measured. */
+  private times: readonly number[] | null = null;
 
   constructor(step: (...args: readonly Tensor[]) => R, args: readonly Tensor[], private readonly signature: string) {
     this.inputs = args.map((a) => leafWithMemory(a.device, a.shape, a.dtype));
@@ -120,6 +129,21 @@ class TracedStep<R extends StepResult> {
   }
 
   run(args: readonly Tensor[]): R {
+    this.takeArguments(args);
+    if (!this.recording || this.moved()) this.record();
+    (this.recording as unknown as Recording).replay();
+    return this.result;
+  }
+
+  async profile(args: readonly Tensor[]): Promise<ProgramReport> {
+    if (!this.executable.profile) throw new DeviceError(`profile: the ${this.device.name} device has no timestamps`);
+    this.takeArguments(args);
+    if (!this.recording || this.moved()) this.record();
+    this.times = await this.executable.profile(this.externals, this.arena);
+    return this.report();
+  }
+
+  private takeArguments(args: readonly Tensor[]): void {
     const { backend } = this.device;
     for (let i = 0; i < args.length; i++) {
       const source = args[i].realize().node;
@@ -128,13 +152,10 @@ class TracedStep<R extends StepResult> {
       backend.copy(memory, this.inputs[i].memory(), sizeOf(source.shape) * byteSize(source.dtype));
     }
     this.refusePendingReaders();
-    if (!this.recording || this.moved()) this.record();
-    (this.recording as unknown as Recording).replay();
-    return this.result;
   }
 
   report(): ProgramReport {
-    return describeProgram(this.signature, this.built.program, this.executable, this.device);
+    return describeProgram(this.signature, this.built.program, this.executable, this.device, this.times);
   }
 
   dispose(): void {

@@ -11,6 +11,8 @@ export interface StepReport {
   readonly bytes: number;
   /** What the backend made of it. */
   readonly code: string;
+  /** What it took when `profile` measured it, in nanoseconds. */
+  readonly nanoseconds?: number;
 }
 
 export interface ProgramReport {
@@ -23,14 +25,18 @@ export interface ProgramReport {
   /** Planned memory of the temporaries, and what they would take without sharing. */
   readonly arenaBytes: number;
   readonly temporaryBytes: number;
+  /** Bytes of everything the program touches, temporaries included: what it needs at its peak. */
+  readonly peakBytes: number;
+  /** Sum over the steps, where `profile` measured them. */
+  readonly nanoseconds?: number;
   readonly steps: readonly StepReport[];
   /** The report as a table. */
   toString(): string;
 }
 
-export function describeProgram(signature: string, program: Program, executable: Executable, device: Device): ProgramReport {
+export function describeProgram(signature: string, program: Program, executable: Executable, device: Device, times: readonly number[] | null): ProgramReport {
   const code = executable.describe();
-  const steps = program.steps.map((step, i) => ({ ...describeStep(step, program), code: code[i].code }));
+  const steps = program.steps.map((step, i) => ({ ...describeStep(step, program), code: code[i].code, ...(times ? { nanoseconds: times[i] } : {}) }));
   const kernels = program.steps.filter((s) => s.kind === 'kernel').length;
   const report = {
     signature,
@@ -40,6 +46,8 @@ export function describeProgram(signature: string, program: Program, executable:
     bytes: steps.reduce((n, s) => n + s.bytes, 0),
     arenaBytes: program.arenaBytes,
     temporaryBytes: program.slots.filter((s) => s.kind === 'arena').reduce((n, s) => n + s.bytes, 0),
+    peakBytes: program.arenaBytes + program.slots.filter((s) => s.kind === 'external').reduce((n, s) => n + s.bytes, 0),
+    ...(times ? { nanoseconds: times.reduce((a, b) => a + b, 0) } : {}),
     steps,
   };
   return { ...report, toString: () => formatReport(report) };
@@ -67,12 +75,21 @@ function kernelShape(kernel: Kernel): string {
 function formatReport(r: Omit<ProgramReport, 'toString'>): string {
   const width = Math.min(60, Math.max(4, ...r.steps.map((s) => s.what.length)));
   const clip = (s: string, n: number): string => (s.length <= n ? s.padEnd(n) : `${s.slice(0, n - 1)}…`);
-  const lines = r.steps.map((s, i) => `${String(i).padStart(4)}  ${clip(s.what, width)}  ${formatBytes(s.bytes).padStart(9)}  ${s.shape}  [${s.code}]`);
+  const lines = r.steps.map((s, i) => `${String(i).padStart(4)}  ${clip(s.what, width)}  ${formatBytes(s.bytes).padStart(9)}${formatTime(s)}  ${s.shape}  [${s.code}]`);
+  const measured = r.nanoseconds === undefined ? [] : [`${(r.nanoseconds / 1e3).toFixed(1)} µs in all, each step timed by itself`];
   return [
     `${r.signature || 'no arguments'} on ${r.device}`,
-    `${r.kernels} kernels, ${r.routines} routines, ${formatBytes(r.bytes)} moved, temporaries ${formatBytes(r.arenaBytes)} (${formatBytes(r.temporaryBytes)} without sharing)`,
+    `${r.kernels} kernels, ${r.routines} routines, ${formatBytes(r.bytes)} moved, temporaries ${formatBytes(r.arenaBytes)} (${formatBytes(r.temporaryBytes)} without sharing), peak ${formatBytes(r.peakBytes)}`,
+    ...measured,
     ...lines,
   ].join('\n');
+}
+
+/** Time and rate of a measured step. */
+function formatTime({ nanoseconds, bytes }: StepReport): string {
+  if (nanoseconds === undefined) return '';
+  const rate = nanoseconds > 0 ? bytes / nanoseconds : 0;
+  return `  ${(nanoseconds / 1e3).toFixed(1).padStart(8)} µs  ${rate.toFixed(1).padStart(6)} GB/s`;
 }
 
 function formatBytes(n: number): string {

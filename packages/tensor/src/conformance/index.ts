@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestRunner, useRunner }
 
 export { type DifferentiableCase, differentiableCases } from './cases';
 export { caseInputs, numericGradients, relativeError, runCase } from './compare';
+export { type PlainResult, type PlainRunner, plainRunner } from './plain-runner';
 export type { TestRunner } from './runner';
 export { randomIntegers, randomSource, randomValues } from './random-values';
 
