@@ -87,6 +87,11 @@ export class Addressing {
     return { register, constant };
   }
 
+  /** All scopes, the outermost first. */
+  private chain(): Addressing[] {
+    return this.outer ? [...this.outer.chain(), this] : [this];
+  }
+
   /** The outermost scope that may hold what depends on these loops. */
   private rootFor(loops: readonly number[]): Addressing {
     if (this.outer === null || loops.some((d) => this.loops.includes(d))) return this;
@@ -108,8 +113,7 @@ export class Addressing {
     let register = this.bases[access.buffer];
     let key = `@${access.buffer} `;
     // Loops of outer scopes first, so that their part stays in front of the loop.
-    const chain: Addressing[] = [];
-    for (let scope: Addressing | null = this; scope; scope = scope.outer) chain.unshift(scope);
+    const chain = this.chain();
     const taken = new Set<number>();
     for (const scope of chain) {
       if (outerOnly && scope === this) break;

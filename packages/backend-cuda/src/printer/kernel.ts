@@ -1,7 +1,8 @@
-import type { Access, Kernel } from '@mamba-ts/tensor';
+import type { Kernel } from '@mamba-ts/tensor';
 import { createHash } from 'node:crypto';
 import { Addressing, type Points } from './addressing';
 import { type Operand, PtxCode } from './code';
+import { type KernelFrame, neededLoops } from './frame';
 import { chooseGeometry, describeGeometry, type ElementwiseGeometry, type Machine } from './geometry';
 import { decompose } from './loops';
 import { printReduction } from './reduction';
@@ -22,17 +23,6 @@ export interface PrintedKernel {
 export interface PrintOptions extends Machine {
   /** Stores nothing once the fault record is set: for steps that write what outlives a program whose earlier steps may fault. */
   readonly guarded: boolean;
-}
-
-/** What elementwise kernels and reductions share: parameters, base addresses, the guard. */
-export interface KernelFrame {
-  readonly code: PtxCode;
-  readonly kernel: Kernel;
-  readonly addressing: Addressing;
-  /** Predicate under which stores are allowed, null for always. */
-  readonly allowed: Operand | null;
-  /** Address of a further parameter. */
-  parameter(name: 'partials' | 'counters'): Operand;
 }
 
 /** Prints a kernel. Deterministic: equal kernels and options give equal text. */
@@ -63,14 +53,6 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   const body = code.entry('NAME', count + extra.length, threads, sharedBytes);
   const name = `k${createHash('sha256').update(body).digest('hex').slice(0, 24)}`;
   return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}` };
-}
-
-/** Loops that an access, a guard or an index of the kernel depends on. */
-export function neededLoops(kernel: Kernel): boolean[] {
-  const indices = [...kernel.body, ...kernel.epilogue].flatMap((x) => (x.op === 'index' ? [x] : []));
-  const accesses: Access[] = [...kernel.loads, ...kernel.stores.map((s) => s.access)];
-  const all = [...accesses, ...accesses.flatMap((a) => a.guards), ...indices];
-  return kernel.domain.map((_, d) => all.some((a) => a.strides[d] !== 0));
 }
 
 /** Global number of this thread along x. */

@@ -9,7 +9,8 @@ export function decompose(code: PtxCode, position: Operand, sizes: readonly numb
   const coordinates: Coordinate[] = sizes.map(() => ({ register: null, constant: 0 }));
   let rest = position;
   const first = needed.indexOf(true);
-  for (let d = sizes.length - 1; d >= 0 && first >= 0 && d >= first; d--) {
+  if (first < 0) return coordinates;
+  for (let d = sizes.length - 1; d >= first; d--) {
     const size = d === sizes.length - 1 ? sizes[d] / vector : sizes[d];
     let own = rest;
     if (d > 0) {

@@ -30,7 +30,7 @@ const asFloat = (code: PtxCode, x: Operand): Operand => code.op('f', 'mov.b32', 
 /** Halves of ln 2: the first has zeros at its end, so that its products with small integers are exact. */
 const ln2High = c(0.693145751953125);
 const ln2Low = c(1.428606765330187e-6);
-const log2e = c(1.4426950408889634);
+const log2e = c(Math.LOG2E);
 
 /** x in [low, high], NaN stays NaN. */
 function clamp(code: PtxCode, x: Operand, low: number, high: number): Operand {

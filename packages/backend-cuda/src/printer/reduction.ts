@@ -2,8 +2,8 @@ import type { ComputeType, Instruction, Kernel, Reduce } from '@mamba-ts/tensor'
 import type { Coordinate, Points } from './addressing';
 import { dependsOn } from './addressing';
 import { floatLiteral, type Operand, type PtxCode } from './code';
+import { type KernelFrame, neededLoops } from './frame';
 import type { ReductionGeometry } from './geometry';
-import { type KernelFrame, neededLoops } from './kernel';
 import { decompose } from './loops';
 import { Tile, type TileValues } from './tile';
 import { boolToInt, cast, type Value } from './values';
