@@ -18,14 +18,29 @@ export {
 } from './kinds';
 export { Backbone, type BackboneConfig, ResidualLayer } from './backbone';
 export { Head, LanguageModel, type LanguageModelConfig, type LanguageModelOptions } from './language-model';
+export { type CheckpointFormat, type Layout, layouts } from './checkpoints/format';
+export { checkpointFormats, formatForModel, formatOfConfig } from './checkpoints/formats';
+export type { MambaConfig } from './checkpoints/official';
+export { fromMambaConfig, mambaOfficial } from './checkpoints/mamba-official';
+export { fromHuggingFaceMambaConfig, mambaHuggingFace, mambaKeyFromHuggingFace } from './checkpoints/mamba-huggingface';
+export { fromMamba2Config, mamba2Official } from './checkpoints/mamba2-official';
+export { fromHuggingFaceMamba2Config, mamba2HuggingFace } from './checkpoints/mamba2-huggingface';
+export { CheckpointError } from './checkpoints/checkpoint-error';
+export { type CheckpointFiles, folderFiles, memoryFiles } from './checkpoints/files';
+export { hubFiles, isHubId } from './checkpoints/hub';
+export type { HubOptions, LoadProgress } from './checkpoints/hub-options';
 export {
-  fromHuggingFaceMambaConfig,
-  fromMambaConfig,
-  type MambaConfig,
-  mambaKeyFromHuggingFace,
-  mambaModels,
-} from './mamba';
-export { fromHuggingFaceMamba2Config, fromMamba2Config, mamba2Models } from './mamba2';
+  fromPretrained,
+  type FromPretrainedOptions,
+  openCheckpoint,
+  type Pretrained,
+  type WeightsDtype,
+  weightsDtypes,
+} from './checkpoints/load';
+export { type PretrainedFile, pretrainedFiles, savePretrained, type SavePretrainedOptions } from './checkpoints/save';
+export { convertCheckpoint, type ConvertOptions } from './checkpoints/convert';
+export { openWeights } from './checkpoints/weights';
+export { mamba2Models, mambaModels } from './checkpoints/released-models';
 export { parameterCount, parameterShapes } from './parameter-shapes';
 export { shapeDevice } from './shape-device';
 export { generate, type GenerateOptions } from './generate';

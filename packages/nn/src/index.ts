@@ -16,7 +16,15 @@ export { clipGradientNorm, gradientNorm } from './optimizer/gradient-clipping';
 export type { DecayOptions, Schedule } from './schedules';
 export * as schedules from './schedules';
 export { joinState, type Stateful } from './state/stateful';
-export { type LoadOptions, type LoadReport, loadStateDict, readStateDict } from './state/load';
+export {
+  compareStateDict,
+  type Described,
+  type LoadOptions,
+  type LoadReport,
+  loadStateDict,
+  readStateDict,
+  type StateDictDifference,
+} from './state/load';
 export { saveStateDict, type SaveOptions, stateDictTensors } from './state/save';
 export { type MisfitTensor, StateDictError } from './state/state-dict-error';
 export * from './safetensors/index';

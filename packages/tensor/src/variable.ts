@@ -1,3 +1,4 @@
+import type { Device } from './device';
 import { byteSize, type DType, type HostArray, isFloat } from './dtype';
 import { DTypeError, ShapeError } from './errors';
 import { cast } from './graph/build';
@@ -78,6 +79,19 @@ export class Variable extends Tensor {
     const fresh = cast(this.leaf, dtype);
     fresh.retain();
     realizeNodes([fresh]);
+    this.replaceLeaf(fresh);
+    return this;
+  }
+
+  /**
+   * Moves the variable to memory of its own on another device, contents undefined until `write`: how a model that was built on a device without
+   * memory becomes a real one, without ever holding initial values beside the loaded ones.
+   */
+  allocateOn(device: Device): this {
+    forbidInTrace('allocateOn()');
+    const fresh = new Node(device, { kind: 'leaf' }, [], this.shape, this.dtype);
+    fresh.buffer = device.allocateBuffer(this.byteLength);
+    fresh.retain();
     this.replaceLeaf(fresh);
     return this;
   }

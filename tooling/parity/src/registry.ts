@@ -1,5 +1,6 @@
 import { goldenFamily } from './families/golden';
 import { mamba2HfFamily, mambaHfFamily } from './families/mamba-hf';
+import { mambaOfficialFamily } from './families/mamba-official';
 import { s4Family } from './families/s4';
 import { selectiveScanFamily } from './families/selective-scan';
 import { tokenizerFamily } from './families/tokenizer';
@@ -13,11 +14,11 @@ export const families: readonly Family[] = [
   goldenFamily,
   mambaHfFamily,
   mamba2HfFamily,
+  mambaOfficialFamily,
   s4Family,
   waitingFamily('pythia-hf'),
   waitingFamily('transformerpp-llama-hf'),
   waitingFamily('rwkv4-hf'),
-  waitingFamily('mamba-official'),
   waitingFamily('sashimi'),
   waitingFamily('h3'),
   waitingFamily('hyena'),

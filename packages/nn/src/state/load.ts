@@ -25,7 +25,7 @@ export interface LoadReport {
 }
 
 /** What is known of a tensor before its values are read. */
-interface Described {
+export interface Described {
   /** A safetensors dtype, or a tensor's own. */
   readonly dtype: string;
   readonly shape: Shape;
@@ -64,6 +64,23 @@ export async function readStateDict(
   let next = loading.next();
   while (!next.done) next = loading.next(await reader.read(next.value));
   return next.value;
+}
+
+/** What does not fit between a module and the tensors of a file, before anything is read. */
+export interface StateDictDifference {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misfit: readonly MisfitTensor[];
+}
+
+/** Compares names, shapes and kinds only: keys of the target that lack a tensor, tensors that lack a key, and misfits. */
+export function compareStateDict(
+  target: Stateful,
+  entries: ReadonlyMap<string, Described>,
+  options: Pick<LoadOptions, 'rename'> = {},
+): StateDictDifference {
+  const { missing, unexpected, misfit } = match(target.stateDict(), entries, options);
+  return { missing, unexpected, misfit };
 }
 
 interface Assignment {

@@ -20,6 +20,7 @@ const GRADIENT_TOLERANCE = 1e-3;
 
 /** A checkpoint and its config, of which the cases of a folder are made. */
 interface Checkpoint {
+  readonly json: Readonly<Record<string, unknown>>;
   readonly config: LanguageModelConfig;
   readonly weights: Uint8Array;
 }
@@ -40,8 +41,10 @@ const causalModel = (name: string, readConfig: (json: unknown) => LanguageModelC
   async *check(folder: string): AsyncIterable<Result> {
     const cases = (await caseNames(folder, '.safetensors')).filter((file) => file !== 'model');
     if (cases.length === 0) return;
+    const json = await readJsonObject(join(folder, 'config.json'));
     const checkpoint: Checkpoint = {
-      config: readConfig(await readJsonObject(join(folder, 'config.json'))),
+      json,
+      config: readConfig(json),
       weights: new Uint8Array(await readFile(join(folder, 'model.safetensors'))),
     };
     yield* onDevices(async function* (devices) {
@@ -73,13 +76,14 @@ function leftOverSettings({ settings }: FixtureCase): string[] {
   return [...Object.keys(rest), ...extras];
 }
 
-async function checkCase(fixture: FixtureCase, { config, weights }: Checkpoint, on: ParityDevice): Promise<Result[]> {
+async function checkCase(fixture: FixtureCase, checkpoint: Checkpoint, on: ParityDevice): Promise<Result[]> {
+  const { json, config, weights } = checkpoint;
   const model = new LanguageModel(config, on.random);
   try {
     loadStateDict(model, weights, { rename: mambaKeyFromHuggingFace });
     const results = checkForward(fixture, model, on);
     // Training changes the weights: last.
-    return [...results, ...(await checkGreedy(fixture, model, on)), ...checkTraining(fixture, model, on)];
+    return [...results, ...(await checkGreedy(fixture, model, json, on)), ...checkTraining(fixture, model, on)];
   } finally {
     model.dispose();
   }
@@ -137,20 +141,36 @@ function hiddenStates({ backbone }: LanguageModel, ids: Tensor, count: number): 
 }
 
 /** Each sequence continued from its prompt, token by token. */
-async function checkGreedy(fixture: FixtureCase, model: LanguageModel, on: ParityDevice): Promise<Result[]> {
+async function checkGreedy(
+  fixture: FixtureCase,
+  model: LanguageModel,
+  json: Readonly<Record<string, unknown>>,
+  on: ParityDevice,
+): Promise<Result[]> {
   const promptLength = (fixture.settings['greedy'] as { prompt_len?: unknown } | undefined)?.prompt_len;
   if (typeof promptLength !== 'number') throw new Error('setting greedy.prompt_len is missing or no number');
   const { data, shape } = fixture.get('greedy_ids');
   const [rows, length] = shape as [number, number];
   let differing = 0;
   for (let row = 0; row < rows; row++) {
-    const sequence = data.subarray(row * length, (row + 1) * length);
+    const sequence = withoutFilling(data.subarray(row * length, (row + 1) * length), promptLength, json);
     const tokens: number[] = [];
-    const settings = { maxNewTokens: length - promptLength };
+    const settings = { maxNewTokens: sequence.length - promptLength };
     for await (const { token } of generate(model, sequence.subarray(0, promptLength), settings)) tokens.push(token);
     differing += differingPlaces(tokens, sequence.subarray(promptLength));
   }
   return [compared(fixture.name, `greedy ids (${on.name})`, differing, 0)];
+}
+
+/** The library fills a sequence that ended before the others: after its end of text everything is padding. */
+function withoutFilling(
+  sequence: Float64Array,
+  promptLength: number,
+  { eos_token_id: eos, pad_token_id: pad }: Readonly<Record<string, unknown>>,
+): Float64Array {
+  const end = sequence.findIndex((id, i) => i >= promptLength && id === eos);
+  const filled = end >= 0 && sequence.subarray(end + 1).every((id) => id === pad);
+  return filled ? sequence.subarray(0, end + 1) : sequence;
 }
 
 /** Steps of AdamW on the same tokens, with one compiled step: losses, and norms of the gradients before clipping. */

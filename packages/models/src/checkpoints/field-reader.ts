@@ -1,11 +1,13 @@
 import { OutOfRangeError } from '@mamba-ts/tensor';
 
+/** An object of JSON. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads fields of a JSON object by type; the rest is refused by name. */
 export class FieldReader {
   private readonly used = new Set<string>();
 
+  /** @param where for messages: whose fields these are */
   constructor(
     private readonly where: string,
     private readonly fields: Fields,
@@ -17,7 +19,7 @@ export class FieldReader {
 
   /** A number, or null where the field is null or missing. */
   optionalNumber(name: string): number | null {
-    const given = this.fields[name];
+    const given = this.given(name);
     if (given !== undefined && given !== null) return this.number(name);
     this.used.add(name);
     return null;
@@ -43,7 +45,7 @@ export class FieldReader {
 
   /** A pair of numbers; JSON has no infinity, and writers have several names for it. */
   range(name: string, otherwise: readonly [number, number]): readonly [number, number] {
-    const value = this.fields[name];
+    const value = this.given(name);
     this.used.add(name);
     if (value === undefined || value === null) return otherwise;
     const ends = Array.isArray(value) ? value.map(numberOf) : [];
@@ -64,12 +66,7 @@ export class FieldReader {
   }
 
   object(name: string): Fields {
-    return this.field(
-      name,
-      {},
-      'an object',
-      (v): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v),
-    );
+    return this.field(name, {}, 'an object', isFields);
   }
 
   /** Fields that say nothing about the model. */
@@ -80,7 +77,7 @@ export class FieldReader {
   /** Refuses what asks for something that is not here. */
   expect(name: string, expected: unknown): void {
     this.used.add(name);
-    const value = this.fields[name];
+    const value = this.given(name);
     if (value !== undefined && JSON.stringify(value) !== JSON.stringify(expected)) {
       throw new OutOfRangeError(
         `${this.where}: ${name} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
@@ -96,20 +93,28 @@ export class FieldReader {
     }
   }
 
+  /** Undefined for what the object merely inherits. */
+  private given(name: string): unknown {
+    return Object.hasOwn(this.fields, name) ? this.fields[name] : undefined;
+  }
+
   private field<T>(name: string, otherwise: T | undefined, expected: string, fits: (value: unknown) => value is T): T {
     this.used.add(name);
-    const value = this.fields[name] ?? otherwise;
+    const value = this.given(name) ?? otherwise;
     if (!fits(value))
       throw new OutOfRangeError(`${this.where}: ${name} is ${JSON.stringify(value)}, expected ${expected}`);
     return value;
   }
 }
 
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** @throws OutOfRangeError unless `json` is an object */
 export function readerOf(where: string, json: unknown): FieldReader {
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new OutOfRangeError(`${where}: config is ${JSON.stringify(json)}, expected an object`);
-  return new FieldReader(where, json as Fields);
+  if (!isFields(json)) throw new OutOfRangeError(`${where}: config is ${JSON.stringify(json)}, expected an object`);
+  return new FieldReader(where, json);
 }
 
 /** A number, or infinity as Python's writers put it; NaN for anything else. */
