@@ -85,9 +85,13 @@ export class Conv1d extends Module {
       throw new ShapeError(`Conv1d: x has shape ${formatShape(x.shape)}, expected (batch, channels ${channels})`);
     }
     this.checkWindow('window', window, x.shape[0]);
+    // Tap by tap, not as a sum over an axis: then it fuses with what comes behind it.
+    const taps = this.taps();
+    const tap = (j: number): Tensor => taps.slice(1, j, j + 1).squeeze(1);
+    let y = x.mul(tap(width - 1));
+    for (let j = width - 2; j >= 0; j--) y = y.add(window.slice(1, j, j + 1).squeeze(1).mul(tap(j)));
     const now = x.unsqueeze(1);
     const seen = width === 1 ? now : concat([window, now], 1);
-    const y = seen.mul(this.taps().transpose()).sum(1);
     return [this.bias ? y.add(this.bias) : y, seen.slice(1, 1)];
   }
 
