@@ -55,16 +55,16 @@ export function sampleToken(
   random: number,
 ): Choice {
   const { temperature = 0, repetitionPenalty = 1 } = options;
-  const scores = Float64Array.from(logits);
-  const bad = scores.findIndex(Number.isNaN);
-  if (bad >= 0) throw new OutOfRangeError(`generate: the model's logit of token ${bad} is NaN`);
-  const normalizer = logSumExp(scores);
+  const likeliest = largest(logits);
+  const normalizer = logSumExp(logits, logits[likeliest]);
   const chosen = (token: number): Choice => ({ token, logprob: logits[token] - normalizer });
+  if (temperature === 0 && repetitionPenalty === 1) return chosen(likeliest);
+  const scores = Float64Array.from(logits);
   if (repetitionPenalty !== 1) {
     for (const token of seen)
       scores[token] = scores[token] > 0 ? scores[token] / repetitionPenalty : scores[token] * repetitionPenalty;
   }
-  if (temperature === 0) return chosen(scores.reduce((best, score, token) => (score > scores[best] ? token : best), 0));
+  if (temperature === 0) return chosen(largest(scores));
 
   // Likeliest first; of equals, the smaller id.
   const candidates = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
@@ -94,7 +94,21 @@ function truncate(weights: readonly number[], { topK, topP = 1, minP = 0 }: Samp
   return kept;
 }
 
-function logSumExp(x: Float64Array): number {
-  const largest = x.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return largest + Math.log(x.reduce((sum, v) => sum + Math.exp(v - largest), 0));
+// Plain loops: these two run over the whole vocabulary for every token.
+
+/** Position of the largest, the first of equals. @throws OutOfRangeError if one is NaN */
+function largest(scores: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i];
+    if (score > scores[best]) best = i;
+    else if (Number.isNaN(score)) throw new OutOfRangeError(`generate: the model's logit of token ${i} is NaN`);
+  }
+  return best;
+}
+
+function logSumExp(x: ArrayLike<number>, top: number): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += Math.exp(x[i] - top);
+  return top + Math.log(sum);
 }

@@ -204,7 +204,7 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     const B = this.B ?? next();
     const C = this.C ?? next();
     const re = this.A_log.exp().neg();
-    const A = this.A_imag ? new Complex(re, this.A_imag).toPairs() : re;
+    const A = (this.A_imag ? new Complex(re, this.A_imag).toPairs() : re).derived();
     const euler: Operands = { u, delta, deltaBias: this.dt_proj.bias, deltaSoftplus: true, A, B, C, D: this.D };
     return this.discretization === 'euler' ? euler : this.zeroOrderHold(euler);
   }

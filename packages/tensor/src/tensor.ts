@@ -255,6 +255,12 @@ export class Tensor {
   /** The same values with no gradient flowing through. */
   stopGradient(): Tensor { return new Tensor(build.mark(this.node, 'stopGradient')); }
 
+  /**
+   * The same value, with a hint for `compile`: a step that changes none of the variables behind it computes it once and keeps it, and computes it
+   * anew after one of them has changed. For what is made of weights alone, A = −exp(A_log) of a decoder. Nothing else changes: gradients flow.
+   */
+  derived(): Tensor { return new Tensor(build.mark(this.node, 'derived')); }
+
   private unary(op: UnaryOp): Tensor {
     return new Tensor(build.unary(op, this.node));
   }

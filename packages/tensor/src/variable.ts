@@ -17,6 +17,8 @@ import { activeTrace, forbidInTrace } from './trace';
 export class Variable extends Tensor {
   /** Free-form notes that an optimiser or a checkpoint reads, e.g. `{ weightDecay: 0 }`. */
   readonly metadata: Record<string, unknown> = {};
+  /** @internal Counts changes of the value: what was derived from it is out of date after one. */
+  version = 0;
 
   /** The current value; in a trace, what was assigned there. */
   override get node(): Node {
@@ -42,6 +44,7 @@ export class Variable extends Tensor {
   /** @internal The variable's memory from now on; takes over one reference. */
   replaceLeaf(fresh: Node): void {
     const old = this.current;
+    this.version++;
     this.current = fresh;
     old.release();
   }
@@ -63,6 +66,7 @@ export class Variable extends Tensor {
       this.current.release();
       this.current = fresh;
     }
+    this.version++;
     this.device.backend.write(this.leaf.memory(), this.dtype, array);
     return this;
   }

@@ -105,6 +105,7 @@ export const primitiveVjps: Partial<Record<NodeOp['kind'], Vjp>> = {
     return [mul(isMax, binary('div', back, count))];
   },
   stopGradient: () => [null],
+  derived: (g) => [g],
   fence: (g) => [g],
 };
 

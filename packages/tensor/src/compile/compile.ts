@@ -6,8 +6,9 @@ import { Node } from '../graph/node';
 import { scope } from '../scope';
 import { formatShape, type Shape, sizeOf } from '../shape';
 import { Tensor } from '../tensor';
-import { type Trace, withTrace } from '../trace';
+import { currentMemory, type Trace, withTrace } from '../trace';
 import { type BuiltProgram, buildProgram } from './build-program';
+import { DerivedValues } from './derived-values';
 import { describeProgram, type ProgramReport } from './explain';
 import { mapTensors, type StepResult } from './step-result';
 
@@ -72,6 +73,7 @@ class TracedStep<R extends StepResult> {
   private readonly built: BuiltProgram;
   private readonly executable: Executable;
   private readonly arena: DeviceBuffer | null;
+  private readonly derived: DerivedValues | null;
   private readonly externals: DeviceBuffer[] = [];
   private recording: Recording | null = null;
   /** Nanoseconds per step, once measured. */
@@ -96,6 +98,7 @@ class TracedStep<R extends StepResult> {
     const device = nodes[0]?.device ?? [...trace.assigned.keys()][0]?.device;
     if (!device) throw new TensorError('compile: the step returns and assigns nothing: there is nothing to run');
     this.device = device;
+    this.derived = DerivedValues.take([...nodes, ...trace.assigned.values()], trace, this.inputs, device);
 
     const distinct = [...new Set(nodes)];
     const results = [
@@ -129,21 +132,20 @@ class TracedStep<R extends StepResult> {
   }
 
   run(args: readonly Tensor[]): R {
-    this.takeArguments(args);
-    if (!this.recording || this.moved()) this.record();
+    this.makeReady(args);
     (this.recording as unknown as Recording).replay();
     return this.result;
   }
 
   async profile(args: readonly Tensor[]): Promise<ProgramReport> {
     if (!this.executable.profile) throw new DeviceError(`profile: the ${this.device.name} device has no timestamps`);
-    this.takeArguments(args);
-    if (!this.recording || this.moved()) this.record();
+    this.makeReady(args);
     this.times = await this.executable.profile(this.externals, this.arena);
     return this.report();
   }
 
-  private takeArguments(args: readonly Tensor[]): void {
+  /** Everything before the run itself: arguments, bindings, derived values. */
+  private makeReady(args: readonly Tensor[]): void {
     const { backend } = this.device;
     for (let i = 0; i < args.length; i++) {
       const source = args[i].realize().node;
@@ -152,6 +154,9 @@ class TracedStep<R extends StepResult> {
       backend.copy(memory, this.inputs[i].memory(), sizeOf(source.shape) * byteSize(source.dtype));
     }
     this.refusePendingReaders();
+    if (!this.recording || this.moved()) this.record();
+    this.derived?.refresh();
+    for (const v of this.trace.assigned.keys()) v.version++;
   }
 
   report(): ProgramReport {
@@ -161,6 +166,7 @@ class TracedStep<R extends StepResult> {
   dispose(): void {
     this.recording?.dispose();
     this.recording = null;
+    this.derived?.dispose();
     for (const t of this.outputs) t.dispose();
     for (const n of [...this.inputs, ...this.constants]) n.release();
     if (this.arena) this.device.freeBuffer(this.arena);
@@ -182,10 +188,8 @@ class TracedStep<R extends StepResult> {
     throw new TensorError(`compiled step: ${what} is still used by a tensor outside; compute (realize, data) or dispose that tensor first`);
   }
 
-  /** Where a binding lives now: variables get other memory when they are assigned outside the step. */
   private memoryOf(binding: BuiltProgram['bindings'][number]): DeviceBuffer {
-    if ('result' in binding) return this.outputBuffers[binding.result];
-    return (this.trace.read.get(binding.leaf)?.leaf ?? binding.leaf).memory();
+    return 'result' in binding ? this.outputBuffers[binding.result] : currentMemory(binding.leaf, this.trace);
   }
 
   private moved(): boolean {
@@ -197,12 +201,6 @@ class TracedStep<R extends StepResult> {
   private record(): void {
     this.recording?.dispose();
     this.built.bindings.forEach((binding, i) => {
-      const variable = 'leaf' in binding ? this.trace.read.get(binding.leaf) : undefined;
-      if ('leaf' in binding && variable && variable.dtype !== binding.leaf.dtype) {
-        throw new TensorError(
-          `compiled step: a variable of shape ${formatShape(variable.shape)} is ${variable.dtype}, but was ${binding.leaf.dtype} when the step was traced; compile it again`,
-        );
-      }
       this.externals[i] = this.memoryOf(binding);
     });
     this.recording = this.executable.record(this.externals, this.arena);

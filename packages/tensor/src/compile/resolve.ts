@@ -4,7 +4,7 @@ import { type Node, topologicalOrder } from '../graph/node';
 export function identityOf(node: Node): Node {
   let n = node;
   for (;;) {
-    if (n.op.kind === 'stopGradient' || n.op.kind === 'fence') n = n.inputs[0];
+    if (n.op.kind === 'stopGradient' || n.op.kind === 'fence' || n.op.kind === 'derived') n = n.inputs[0];
     else if (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom') n = n.inputs[0].inputs[n.op.output];
     else return n;
   }
@@ -34,7 +34,7 @@ export class ResolvedGraph {
       if (node.isLeaf) continue;
       const inputs = node.inputs.map((given) => {
         let n = given;
-        while (n.op.kind === 'stopGradient' || (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom')) {
+        while (n.op.kind === 'stopGradient' || n.op.kind === 'derived' || (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom')) {
           n = n.op.kind === 'pick' ? n.inputs[0].inputs[n.op.output] : n.inputs[0];
         }
         return n.op.kind === 'fence' ? `f${n.id}` : this.resolve(n).id;

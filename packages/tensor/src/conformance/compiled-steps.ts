@@ -130,6 +130,44 @@ export function testCompiledSteps(devices: Devices): void {
       w.dispose();
     });
 
+    it('keep what is derived from variables that they leave alone, until one of these changes', async () => {
+      const { device } = devices;
+      const baseline = device.memory();
+      const [w, x, counter] = [[0, 1], [1, 2], [0]].map((v) => scope(() => variable(tensor(v, { device }))));
+      const plain = compile(() => x.mul(w.exp().neg()).add(1));
+      const kept = compile(() => x.mul(w.exp().derived().neg().derived()).add(1));
+      const own = compile(() => {
+        counter.assign(counter.add(1).derived());
+        return counter.mul(2).derived();
+      });
+      const update = compile(() => {
+        const [g] = grad(x.mul(w.exp().derived()).sum(), [w]);
+        w.assign(w.sub(g.mul(0.5)));
+      });
+      const same = async (): Promise<void> => expect([...(await kept().data())]).toEqual([...(await plain().data())]);
+      await same();
+      x.write(Float32Array.of(3, 4));
+      await same();
+      w.write(Float32Array.of(2, -1));
+      await same();
+      scope(() => w.assign(tensor([0.5, 0.25], { device })));
+      await same();
+      const before = [...(await w.data())];
+      update();
+      const after = [...(await w.data())];
+      before.forEach((v, i) => expect(after[i]).toBeCloseTo(v - 0.5 * [3, 4][i] * Math.exp(v), 5));
+      await same();
+      for (let i = 1; i < 4; i++) expect(await own().item()).toBe(2 * i);
+      const kernels = (step: typeof plain): readonly string[] => step.explain()[0].steps.map((s) => s.what);
+      expect(kernels(plain).join()).toContain('exp');
+      expect(kernels(kept).join()).not.toContain('exp');
+      const memory = device.memory();
+      kept();
+      expect(device.memory()).toEqual(memory);
+      for (const t of [plain, kept, own, update, w, x, counter]) t.dispose();
+      expect({ ...device.memory(), allocations: 0 }).toEqual({ ...baseline, allocations: 0 });
+    });
+
     it('retrace for new shapes and draw new random numbers each time', async () => {
       const { device } = devices;
       const random = new RandomGenerator(5, device);

@@ -176,7 +176,7 @@ export function sumTo(x: Node, shape: Shape): Node {
 }
 
 /** Identity nodes with a meaning for the compiler or for autograd. */
-export function mark(x: Node, kind: 'stopGradient' | 'fence'): Node {
+export function mark(x: Node, kind: 'stopGradient' | 'fence' | 'derived'): Node {
   return new Node(x.device, { kind }, [x], x.shape, x.dtype);
 }
 

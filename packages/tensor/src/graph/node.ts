@@ -35,6 +35,8 @@ export type NodeOp =
   | { readonly kind: 'stopGradient' }
   /** Same values, never merged with an equal expression: what `checkpoint` recomputes from. */
   | { readonly kind: 'fence' }
+  /** Same value; a compiled step may keep it between calls (compile/derived-values.ts). */
+  | { readonly kind: 'derived' }
   /** Values of the first `outputs` inputs; `vjp` replaces their derivative with respect to the remaining inputs. Picked like a routine. */
   | { readonly kind: 'custom'; readonly outputs: number; readonly vjp: NodeVjp };
 
