@@ -1,4 +1,5 @@
 import { OutOfRangeError } from '@mamba-ts/tensor';
+import { keepHeaviest, keepNucleus } from './truncation';
 
 /** How the next token is chosen. In this order: repetition penalty, temperature, topK, topP, minP, draw. */
 export interface SamplingOptions {
@@ -66,32 +67,25 @@ export function sampleToken(
   }
   if (temperature === 0) return chosen(largest(scores));
 
-  // Likeliest first; of equals, the smaller id.
-  const candidates = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
-  const best = scores[candidates[0]];
-  const weights = candidates.map((token) => Math.exp((scores[token] - best) / temperature));
-  const kept = truncate(weights, options);
-  const total = weights.slice(0, kept).reduce((sum, w) => sum + w, 0);
+  const { topK, topP = 1, minP = 0 } = options;
+  const best = scores[largest(scores)];
+  const weights = scores.map((score) => Math.exp((score - best) / temperature));
+  if (topK !== undefined) keepHeaviest(weights, topK);
+  if (topP < 1) keepNucleus(weights, topP);
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) {
+    if (weights[i] < minP) weights[i] = 0;
+    total += weights[i];
+  }
   let rest = random * total;
-  for (let i = 0; i < kept; i++) {
+  let last = 0;
+  for (let i = 0; i < weights.length; i++) {
+    if (weights[i] === 0) continue;
     rest -= weights[i];
-    if (rest < 0) return chosen(candidates[i]);
+    if (rest < 0) return chosen(i);
+    last = i;
   }
-  return chosen(candidates[kept - 1]);
-}
-
-/** How many of the descending `weights` (the first is 1) remain: at least one. */
-function truncate(weights: readonly number[], { topK, topP = 1, minP = 0 }: SamplingOptions): number {
-  let kept = Math.min(topK ?? weights.length, weights.length);
-  if (topP < 1) {
-    const needed = topP * weights.slice(0, kept).reduce((sum, w) => sum + w, 0);
-    let sum = 0;
-    let count = 0;
-    while (count < kept && sum < needed) sum += weights[count++];
-    kept = count;
-  }
-  while (kept > 1 && weights[kept - 1] < minP) kept--;
-  return kept;
+  return chosen(last);
 }
 
 // Plain loops: these two run over the whole vocabulary for every token.

@@ -1,6 +1,7 @@
 import type { Command } from '../command';
 import { cpuCommand } from './cpu';
+import { decodeCommand } from './decode';
 import { tableCommand } from './table';
 
 /** In the order of the help text. */
-export const commands: readonly Command[] = [cpuCommand, tableCommand];
+export const commands: readonly Command[] = [cpuCommand, decodeCommand, tableCommand];
