@@ -1,6 +1,7 @@
 export type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
 export { AttentionBlock, type AttentionBlockConfig } from './blocks/attention';
 export type { RotaryConfig } from './blocks/rotary';
+export { H3Block, type H3BlockConfig } from './blocks/h3';
 export { PlainBlock, type PlainBlockConfig } from './blocks/plain';
 export { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 export { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';

@@ -1,7 +1,24 @@
-import { checkKeys, S4D, type S4DConfig, S6, type S6Config, SSD, type SSDConfig } from '@mamba-ts/ssm';
+import {
+  checkKeys,
+  H3SSM,
+  type H3SSMConfig,
+  Hyena,
+  type HyenaConfig,
+  HyenaConvolution,
+  type HyenaConvolutionConfig,
+  S4,
+  type S4Config,
+  S4D,
+  type S4DConfig,
+  S6,
+  type S6Config,
+  SSD,
+  type SSDConfig,
+} from '@mamba-ts/ssm';
 import { OutOfRangeError, type RandomGenerator } from '@mamba-ts/tensor';
 import { AttentionBlock, type AttentionBlockConfig } from './blocks/attention';
 import type { InnerLayer, InnerLayerOptions, Layer } from './blocks/block';
+import { H3Block, type H3BlockConfig } from './blocks/h3';
 import { MambaBlock, type MambaBlockConfig } from './blocks/mamba';
 import { Mamba2Block, type Mamba2BlockConfig } from './blocks/mamba2';
 import { PlainBlock } from './blocks/plain';
@@ -32,6 +49,11 @@ export interface BlockContext {
 export interface LayerConfigs {
   readonly s6: Omit<S6Config, 'dModel'>;
   readonly s4d: Omit<S4DConfig, 'dModel'>;
+  readonly s4: Omit<S4Config, 'dModel'>;
+  /** The diagonal SSM of H3: with block `h3`, H3 itself. */
+  readonly h3: Omit<H3SSMConfig, 'dModel'>;
+  /** The long convolution of Hyena: with block `h3`, what the Mamba paper calls Hyena. */
+  readonly hyena: Omit<HyenaConvolutionConfig, 'dModel'>;
   readonly ssd: Omit<SSDConfig, 'dModel' | 'projection'>;
 }
 
@@ -39,7 +61,10 @@ export interface LayerConfigs {
 export interface BlockConfigs {
   readonly plain: Readonly<Record<never, never>>;
   readonly mamba: Pick<MambaBlockConfig, 'expand' | 'dConv' | 'convBias' | 'bias'>;
+  readonly h3: Pick<H3BlockConfig, 'headDim' | 'dState' | 'outputOrder'>;
   readonly mamba2: Omit<Mamba2BlockConfig, 'dModel' | 'layer' | 'nLayer'>;
+  /** The Hyena operator; has no inner layer. */
+  readonly hyena: Omit<HyenaConfig, 'dModel'>;
   /** Has no inner layer. */
   readonly attention: Omit<AttentionBlockConfig, 'dModel' | 'nLayer'>;
 }
@@ -53,7 +78,7 @@ export type BlockChoice = Choice<BlockConfigs>;
 type LayerTable = { -readonly [K in keyof LayerConfigs]: (config: LayerConfigs[K], context: LayerContext) => Layer };
 type BlockTable = { -readonly [K in keyof BlockConfigs]: (config: BlockConfigs[K], context: BlockContext) => Layer };
 
-const ownLayers: Pick<LayerTable, 's6' | 's4d' | 'ssd'> = {
+const ownLayers: Pick<LayerTable, 's6' | 's4d' | 's4' | 'h3' | 'hyena' | 'ssd'> = {
   s6: (config, { width, blockWidth, random }) => {
     const { dtRank = 'auto' } = config;
     return new S6(
@@ -62,6 +87,9 @@ const ownLayers: Pick<LayerTable, 's6' | 's4d' | 'ssd'> = {
     );
   },
   s4d: (config, { width, random }) => new S4D({ ...config, dModel: width }, random),
+  s4: (config, { width, random }) => new S4({ ...config, dModel: width }, random),
+  h3: (config, { width, random }) => new H3SSM({ ...config, dModel: width }, random),
+  hyena: (config, { width, random }) => new HyenaConvolution({ ...config, dModel: width }, random),
   ssd: (config, { width, projection, random }) => new SSD({ ...config, dModel: width, projection }, random),
 };
 
@@ -90,7 +118,7 @@ const mamba2Settings: Readonly<Record<keyof BlockConfigs['mamba2'], true>> = {
   normEpsilon: true,
 };
 
-const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2' | 'attention'> = {
+const ownBlocks: Pick<BlockTable, 'plain' | 'h3' | 'mamba' | 'mamba2' | 'hyena' | 'attention'> = {
   plain: (config, { random, ...context }) => {
     checkKeys('plain block', config, {});
     return new PlainBlock(context, random);
@@ -103,6 +131,11 @@ const ownBlocks: Pick<BlockTable, 'plain' | 'mamba' | 'mamba2' | 'attention'> = 
     checkKeys('mamba2 block', config, mamba2Settings);
     return new Mamba2Block({ ...config, ...context }, random);
   },
+  h3: (config, { random, dModel, layer }) => {
+    checkKeys('h3 block', config, { headDim: true, dState: true, outputOrder: true });
+    return new H3Block({ ...config, dModel, layer }, random);
+  },
+  hyena: (config, { dModel, random }) => new Hyena({ ...config, dModel }, random),
   attention: (config, { dModel, nLayer, random }) => {
     checkKeys('attention block', config, attentionSettings);
     return new AttentionBlock({ ...config, dModel, nLayer }, random);

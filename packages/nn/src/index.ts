@@ -7,7 +7,7 @@ export { Linear, type LinearOptions } from './layers/linear';
 export { Embedding, type EmbeddingOptions } from './layers/embedding';
 export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
-export { Conv1d, type Conv1dInput, type Conv1dOptions } from './layers/conv1d';
+export { Conv1d, type Conv1dInput, type Conv1dOptions, windowAfter } from './layers/conv1d';
 export { Dropout } from './layers/dropout';
 export { bitsPerByte, crossEntropyLoss, perplexity } from './losses';
 export { AdamW, type AdamWOptions } from './optimizer/adamw';

@@ -1,10 +1,22 @@
-export type { LayerState, Selection, SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+export type {
+  LayerState,
+  Selection,
+  SequenceLayer,
+  SequenceOptions,
+  StepConstants,
+  StepOptions,
+} from './sequence-layer';
 export { nestedState, nestState } from './nested-state';
 export { S6, type S6Config, type S6Init, s6Inits, type S6State, TimeStepProjection } from './s6';
 export { SSD, type SSDConfig, type SSDState } from './ssd';
 export { chunkedSsd, type SsdOperands } from './ssd-chunks';
 export { S4, type S4Config, S4Kernel, type S4State } from './s4';
 export { S4D, type S4DConfig, S4DKernel, type S4DState } from './s4d';
+export { H3Kernel, H3SSM, type H3SSMConfig } from './h3-ssm';
+export { ShiftKernel, ShiftSSM, type ShiftSSMConfig, type ShiftSSMState } from './shift-ssm';
+export { Hyena, type HyenaConfig, type HyenaState } from './hyena';
+export { HyenaConvolution, type HyenaConvolutionConfig, type HyenaConvolutionState } from './hyena-convolution';
+export { hyenaDecays, HyenaFilter, type HyenaFilterConfig, hyenaPositions, hyenaWindow } from './hyena-filter';
 export { type Modes, type S4DInit, s4dInits, s4dModes } from './s4d-init';
 export { type Discretization, discretizations, discretize, type DiscretePoles } from './discretization';
 export {

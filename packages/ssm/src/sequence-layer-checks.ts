@@ -21,11 +21,16 @@ export function checkInput(name: string, layer: Layer, x: Tensor, options: Seque
 
 /** As `checkInput`, for `step`. */
 export function checkStep(name: string, layer: Layer, x: Tensor, options: StepOptions, state: LayerState): void {
+  checkHistoryStep(name, layer, x, options);
+  checkState(name, layer, x.shape[0], state);
+}
+
+/** As `checkStep`, for layers whose state has no shape of its own. */
+export function checkHistoryStep(name: string, layer: Layer, x: Tensor, options: StepOptions): void {
   if (x.shape.length !== 2 || x.shape[1] !== layer.dModel) {
     throw new ShapeError(`${name}: x has shape ${formatShape(x.shape)}, expected (batch, dModel ${layer.dModel})`);
   }
   expect(name, 'gate', options.gate, x.shape, '(batch, dModel)');
-  checkState(name, layer, x.shape[0], state);
 }
 
 function expect(

@@ -1,4 +1,6 @@
 import { goldenFamily } from './families/golden';
+import { h3Family } from './families/h3';
+import { hyenaFamily } from './families/hyena';
 import { mamba2HfFamily, mambaHfFamily } from './families/mamba-hf';
 import { mambaOfficialFamily } from './families/mamba-official';
 import { s4Family } from './families/s4';
@@ -20,6 +22,6 @@ export const families: readonly Family[] = [
   waitingFamily('transformerpp-llama-hf'),
   waitingFamily('rwkv4-hf'),
   waitingFamily('sashimi'),
-  waitingFamily('h3'),
-  waitingFamily('hyena'),
+  h3Family,
+  hyenaFamily,
 ];

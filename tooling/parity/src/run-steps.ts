@@ -1,5 +1,5 @@
 import type { LayerState, SequenceLayer } from '@mamba-ts/ssm';
-import { compile, type Tensor, variable, type Variable } from '@mamba-ts/tensor';
+import { compile, realize, type Tensor, variable, type Variable } from '@mamba-ts/tensor';
 import type { Values } from './fixture-case';
 import { type ParityDevice, upload } from './parity-device';
 
@@ -12,8 +12,8 @@ export interface Steps {
 }
 
 /**
- * Runs a layer's recurrence, its step compiled once and replayed, on an input (batch, length, dModel), from `initial` or
- * the layer's initial state.
+ * Runs a layer's recurrence on an input (batch, length, dModel), from `initial` or the layer's initial state. Its step is compiled
+ * once and replayed; where the state grows, every step is run as it comes. Both share what `stepConstants` gives.
  */
 export function runSteps(
   layer: SequenceLayer,
@@ -22,11 +22,15 @@ export function runSteps(
   initial?: LayerState,
 ): Steps {
   const [batch, length, width] = x.shape as [number, number, number];
+  if (!layer.constantState) return runGrowing(layer, on, x);
   const start = Object.entries(initial ?? layer.initialState(batch));
+  const constants = Object.fromEntries(
+    Object.entries(layer.stepConstants?.() ?? {}).map(([name, value]) => [name, variable(value)]),
+  );
   const state: Record<string, Variable> = Object.fromEntries(start.map(([name, value]) => [name, variable(value)]));
   const sample = variable(upload(on, { data: new Float64Array(batch * width), shape: [batch, width] }));
   const step = compile((): Tensor => {
-    const [y, next] = layer.step(sample, state);
+    const [y, next] = layer.step(sample, state, { constants });
     for (const [name, kept] of Object.entries(state)) kept.assign(next[name]!);
     return y;
   });
@@ -47,6 +51,31 @@ export function runSteps(
     return { y, states };
   } finally {
     step.dispose();
-    for (const value of [sample, ...Object.values(state)]) value.dispose();
+    for (const value of [sample, ...Object.values(state), ...Object.values(constants)]) value.dispose();
   }
+}
+
+/** A layer that keeps its history. */
+function runGrowing(layer: SequenceLayer, on: ParityDevice, x: Pick<Values, 'data' | 'shape'>): Steps {
+  const [batch, length, width] = x.shape as [number, number, number];
+  const samples = upload(on, x);
+  const constants = layer.stepConstants?.();
+  const y = new Float64Array(batch * length * width);
+  const states: Record<string, Float64Array>[] = [];
+  let state = layer.initialState(batch);
+  const keep = (): void => {
+    realize(...Object.values(state));
+    const values = Object.entries(state).map(([name, value]) => [name, Float64Array.from(value.dataSync())] as const);
+    states.push(Object.fromEntries(values));
+  };
+  keep();
+  for (let t = 0; t < length; t++) {
+    const [out, next] = layer.step(samples.slice(1, t, t + 1).squeeze(1), state, { constants });
+    state = next;
+    const given = out.dataSync();
+    for (let row = 0; row < batch; row++)
+      for (let c = 0; c < width; c++) y[(row * length + t) * width + c] = given[row * width + c]!;
+    keep();
+  }
+  return { y, states };
 }

@@ -18,7 +18,17 @@ describe.skipIf(!present)('the fixtures beside the repository', () => {
     const folders = readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const unlisted = folders.map(({ name }) => name).filter((name) => !families.some((family) => family.name === name));
     expect(unlisted).toEqual([]);
-    for (const name of ['selective-scan', 'tokenizer', 'golden', 'mamba-hf', 'mamba2-hf', 'mamba-official', 's4']) {
+    for (const name of [
+      'selective-scan',
+      'tokenizer',
+      'golden',
+      'mamba-hf',
+      'mamba2-hf',
+      'mamba-official',
+      's4',
+      'h3',
+      'hyena',
+    ]) {
       expect(text).toMatch(new RegExp(`^${name} +[1-9]\\d* +0 `, 'm'));
     }
   }, 180_000);

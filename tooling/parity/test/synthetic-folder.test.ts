@@ -243,10 +243,10 @@ describe('the folder as a whole', () => {
 
   test('every family that is waiting lists its fixtures', async () => {
     await scanCase('good');
-    await mkdir(join(folder, 'h3'));
-    await writeFile(join(folder, 'h3', 'h3-head7.safetensors'), '');
+    await mkdir(join(folder, 'sashimi'));
+    await writeFile(join(folder, 'sashimi', 'sashimi-deep.safetensors'), '');
     const { code, text } = await run();
-    expect(text).toContain('h3: h3-head7');
+    expect(text).toContain('sashimi: sashimi-deep');
     expect(code).toBe(0);
   });
 

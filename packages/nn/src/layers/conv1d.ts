@@ -69,7 +69,9 @@ export class Conv1d extends Module {
 
   /** As `forward`, and the window after the last sample. */
   prefill(x: Tensor, options: Conv1dInput = {}): [Tensor, Tensor] {
-    return [this.forward(x, options), this.windowAfter(x, options)];
+    const keep = this.width - 1;
+    if (options.initial) this.checkWindow('initial', options.initial, x.shape[0]);
+    return [this.forward(x, options), windowAfter(x, keep, options)];
   }
 
   /**
@@ -111,26 +113,31 @@ export class Conv1d extends Module {
     const expected = `(batch ${batch}, width - 1 ${width - 1}, channels ${channels})`;
     throw new ShapeError(`Conv1d: ${name} has shape ${formatShape(window.shape)}, expected ${expected}`);
   }
+}
 
-  /** The last width − 1 samples of `initial` and x; zeros for those of a sequence that a reset ended. */
-  private windowAfter(x: Tensor, { initial, resets }: Conv1dInput): Tensor {
-    const keep = this.width - 1;
-    const [batch, length] = x.shape;
-    if (initial) this.checkWindow('initial', initial, batch);
-    if (keep === 0) return this.initialWindow(batch);
-    const recent = Math.min(keep, length);
-    const x0 = x.slice(1, length - recent);
-    const before = (initial ?? this.initialWindow(batch)).slice(1, recent);
-    const window = recent === keep ? x0 : concat([before, x0], 1);
-    if (!resets || recent === 0) return window;
-    // A sample of time t survives if no sequence starts in (t, length). What lies before x goes at any reset.
-    const starts = resets
-      .slice(1, length - recent)
-      .notEqual(0)
-      .cast('float32');
-    const after = cumsum(starts, 1, true);
-    const own = after.slice(1, 1).pad(1, 0, 1);
-    const all = recent === keep ? own : concat([after.slice(1, 0, 1).expand(batch, keep - recent), own], 1);
-    return window.mul(all.equal(0).cast('float32').unsqueeze(2));
-  }
+/**
+ * The window that the next sample of a causal convolution meets: the last samples of `initial` and x, oldest first; zeros for
+ * those of a sequence that a reset ended.
+ *
+ * @param x (batch, length, channels)
+ * @param keep how many: the convolution's width − 1
+ * @returns (batch, keep, channels)
+ */
+export function windowAfter(x: Tensor, keep: number, { initial, resets }: Conv1dInput): Tensor {
+  const [batch, length, channels] = x.shape;
+  const start = initial ?? zeros([batch, keep, channels], { device: x.device });
+  if (keep === 0) return start;
+  const recent = Math.min(keep, length);
+  const x0 = x.slice(1, length - recent);
+  const window = recent === keep ? x0 : concat([start.slice(1, recent), x0], 1);
+  if (!resets || recent === 0) return window;
+  // A sample of time t survives if no sequence starts in (t, length). What lies before x goes at any reset.
+  const starts = resets
+    .slice(1, length - recent)
+    .notEqual(0)
+    .cast('float32');
+  const after = cumsum(starts, 1, true);
+  const own = after.slice(1, 1).pad(1, 0, 1);
+  const all = recent === keep ? own : concat([after.slice(1, 0, 1).expand(batch, keep - recent), own], 1);
+  return window.mul(all.equal(0).cast('float32').unsqueeze(2));
 }
