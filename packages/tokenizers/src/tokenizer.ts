@@ -1,3 +1,5 @@
+import type { Codec } from './codec';
+
 /** How `encode` treats a text. */
 export interface EncodeOptions {
   /** Whether the tokens that the tokenizer puts around every text (BOS, EOS) are added; default true. */
@@ -15,9 +17,7 @@ export interface DecodeOptions {
  * bytes in a row (what is not UTF-8 becomes U+FFFD), which is why text can also be decoded while it arrives; see
  * `StreamDecoder`.
  */
-export interface Tokenizer {
-  /** Every id is below this: the least number of rows of an embedding table. */
-  readonly vocabSize: number;
+export interface Tokenizer extends Codec<string> {
   /** Tokens that stand for no text (end of text, padding), by their content. */
   readonly specialTokens: ReadonlyMap<string, number>;
   /** Begin of text, where the tokenizer has one. */
