@@ -16,7 +16,7 @@ type Branch = Record<string | number, unknown>;
 const isBranch = (value: unknown): boolean =>
   Array.isArray(value) ? value.some(isBranch) : typeof value === 'object' && value !== null;
 
-/** Every output that is a number, a flag or a list of numbers. */
+/** Every output that is a number, a flag, a text or a list of numbers. */
 function outputsIn(value: unknown, place: Place = []): Place[] {
   if (!isBranch(value)) return [place];
   const entries: [string | number, unknown][] = Array.isArray(value)
@@ -25,7 +25,7 @@ function outputsIn(value: unknown, place: Place = []): Place[] {
   return entries.flatMap(([key, inner]) => outputsIn(inner, [...place, key]));
 }
 
-/** Changes the largest number of an output by a hundred-millionth of itself, or a flag. */
+/** Changes the largest number of an output by a hundred-millionth of itself, or a flag, or a text. */
 function corrupt(outputs: Record<string, unknown>, place: Place): void {
   let holder = outputs as Branch;
   for (const key of place.slice(0, -1)) holder = holder[key] as Branch;
@@ -38,7 +38,8 @@ function corrupt(outputs: Record<string, unknown>, place: Place): void {
     key = sizes.indexOf(Math.max(...sizes));
   }
   const value = holder[key];
-  holder[key] = typeof value === 'number' ? value * (1 + 1e-8) : !value;
+  if (typeof value === 'number') holder[key] = value === 0 ? 1e-8 : value * (1 + 1e-8);
+  else holder[key] = typeof value === 'string' ? `${value}~` : !value;
 }
 
 /** One output, and nothing else. */

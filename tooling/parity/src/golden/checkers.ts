@@ -1,5 +1,6 @@
 import { attentionAndRwkvCheckers } from './attention-and-rwkv';
 import { audioCheckers } from './audio';
+import { codeCheckers } from './codes';
 import { convolutionCheckers } from './convolution';
 import type { GoldenChecker } from './golden-case';
 import { h3AndHyenaCheckers } from './h3-and-hyena';
@@ -17,6 +18,7 @@ const checkers: readonly GoldenChecker[] = [
   ...selectiveScanCheckers,
   ...mambaCheckers,
   ...audioCheckers,
+  ...codeCheckers,
   ...attentionAndRwkvCheckers,
   ...ssdCheckers,
   ...taskCheckers,

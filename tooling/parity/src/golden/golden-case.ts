@@ -34,6 +34,11 @@ export class GoldenCase {
     return single(this.input(...path), `input ${format(path)} of ${this.name}`);
   }
 
+  /** An input that is a text. */
+  inputText(...path: Path): string {
+    return text(at(this.inputs, path), `input ${format(path)} of ${this.name}`);
+  }
+
   /** An input list, or how many ones where it says `"ones"`. */
   inputOrOnes(count: number, ...path: Path): NestedNumbers {
     if (at(this.inputs, path) === 'ones') return { data: new Float64Array(count).fill(1), shape: [count] };
@@ -65,6 +70,12 @@ export class GoldenCase {
     const flag = at(this.outputs, path);
     if (typeof flag !== 'boolean') throw new TypeError(`output ${format(path)} of ${this.name} is no boolean`);
     return flag;
+  }
+
+  /** An output that is a text. */
+  outputText(...path: Path): string {
+    this.unread.delete(JSON.stringify(path));
+    return text(at(this.outputs, path), `output ${format(path)} of ${this.name}`);
   }
 
   /** Names in an output that is an object, or in all of them; none where there is no such output. */
@@ -121,6 +132,11 @@ function format(path: Path): string {
     .map((key) => (typeof key === 'number' ? '[]' : `.${key}`))
     .join('')
     .replace(/^\./, '');
+}
+
+function text(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw new TypeError(`${what} is ${JSON.stringify(value)}, expected a text`);
+  return value;
 }
 
 function single({ data, shape }: NestedNumbers, what: string): number {
