@@ -14,8 +14,10 @@ export interface TestHooks {
 }
 
 export interface SequenceLayerTests {
-  /** The float32 devices to test on; the float64 reference device is always one more. */
+  /** The float32 devices to test on. */
   readonly devices?: Readonly<Record<string, () => Promise<Device>>>;
+  /** False: only on `devices`, where the float64 reference device has its run elsewhere. Default true. */
+  readonly reference?: boolean;
   /** Largest error of a value on the float32 devices, relative to the largest value. Default 2e-5. */
   readonly tolerance?: number;
   /** Largest relative error (in norm) of a gradient on the float32 devices. Default 1e-4. */
@@ -42,9 +44,9 @@ export function testSequenceLayer(
   options: SequenceLayerTests = {},
 ): void {
   const { devices = {}, tolerance = 2e-5, gradientTolerance = 1e-4, referenceTolerance = 1e-10 } = options;
-  const { resets = true } = options;
+  const { resets = true, reference: onReference = true } = options;
   describe(`sequence layer ${name}`, () => {
-    for (const [deviceName, create] of Object.entries({ reference, ...devices })) {
+    for (const [deviceName, create] of Object.entries({ ...(onReference && { reference }), ...devices })) {
       describe(`on ${deviceName}`, () => {
         let made: Promise<[Subject, MemoryUse]> | null = null;
         const makeSubject = async (): Promise<[Subject, MemoryUse]> => {

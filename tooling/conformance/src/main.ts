@@ -1,0 +1,64 @@
+// Program: runs the conformance suites of backends and of sequence layers on one device of this machine, without a test
+// framework, so that it works where there is nothing but Node and the built packages: a machine with a GPU.
+//   node main.js --device NAME [--only TEXT] [--suites backend,layers]
+import { parseArgs } from 'node:util';
+import { deviceNames, isDeviceName, openDevice } from '@mamba-ts/devices';
+import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
+import type { Device } from '@mamba-ts/tensor';
+import { plainRunner, testBackend, type TestRunner } from '@mamba-ts/tensor/conformance';
+import { combinations } from './layers';
+
+type Suite = (runner: TestRunner, name: string, open: () => Promise<Device>) => void;
+
+const suites: Readonly<Record<string, Suite>> = {
+  backend: testBackend,
+  layers: (runner, name, open) => {
+    for (const { name: layer, make } of combinations())
+      testSequenceLayer(runner, layer, make, { devices: { [name]: open }, reference: false });
+  },
+};
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      device: { type: 'string', default: 'cpu' },
+      only: { type: 'string', default: '' },
+      suites: { type: 'string', default: Object.keys(suites).join(',') },
+    },
+  });
+  const { device: name, only } = values;
+  if (!isDeviceName(name)) {
+    console.error(`conformance: --device is '${name}', expected one of ${deviceNames.join(', ')}`);
+    return 2;
+  }
+  const chosen = values.suites.split(',');
+  const unknown = chosen.find((suite) => !Object.hasOwn(suites, suite));
+  if (unknown !== undefined) {
+    console.error(`conformance: --suites has '${unknown}', expected some of ${Object.keys(suites).join(', ')}`);
+    return 2;
+  }
+  const first = await openDevice(name);
+  console.log(`${name}: ${first.backend.description}`);
+  first.dispose();
+  let failures = 0;
+  for (const suite of chosen) {
+    const { runner, run } = plainRunner();
+    suites[suite]!(runner, name, () => openDevice(name));
+    const started = performance.now();
+    const { passed, failed } = await run({ only, log: (line) => console.log(line.slice(0, 1500)) });
+    failures += failed.length;
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${suite} on ${name}: ${passed} passed, ${failed.length} failed, ${seconds} s`);
+  }
+  return failures === 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  },
+);
