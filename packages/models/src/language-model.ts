@@ -1,4 +1,4 @@
-import { crossEntropyLoss, Module, parameter } from '@mamba-ts/nn';
+import { crossEntropyLoss, Module, parameter, type Precision, project, withPrecision } from '@mamba-ts/nn';
 import { checkKeys, checkSize, type LayerState } from '@mamba-ts/ssm';
 import {
   formatShape,
@@ -23,6 +23,12 @@ export interface LanguageModelConfig extends BackboneConfig {
 export interface LanguageModelOptions {
   /** int32 (batch, length): non-zero where a new packed sequence starts. */
   readonly resets?: Tensor;
+  /** What the operands of matrix products are rounded to (see `withPrecision` of nn). Default: as set around the call, else float32. */
+  readonly precision?: Precision;
+}
+
+function inPrecision<R>(precision: Precision | undefined, body: () => R): R {
+  return precision === undefined ? body() : withPrecision(precision, body);
 }
 
 /** Features to logits. */
@@ -36,7 +42,7 @@ export class Head extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return x.matmul(this.weight, { transposeB: true });
+    return project(x, this.weight);
   }
 }
 
@@ -124,7 +130,7 @@ export class LanguageModel extends Module {
    */
   forward(ids: Tensor, options: LanguageModelOptions = {}): Tensor {
     checkIds(ids, 2);
-    return this.lm_head.forward(this.backbone.forward(ids, options));
+    return inPrecision(options.precision, () => this.lm_head.forward(this.backbone.forward(ids, options)));
   }
 
   /**
@@ -146,9 +152,11 @@ export class LanguageModel extends Module {
     options: LanguageModelOptions & { readonly logits?: 'all' | 'last' } = {},
   ): [Tensor, LayerState] {
     checkIds(ids, 2);
-    const [x, next] = this.backbone.prefill(ids, state, { resets: options.resets });
-    const last = (): Tensor => x.slice(1, x.shape[1] - 1).squeeze(1);
-    return [this.lm_head.forward(options.logits === 'last' ? last() : x), next];
+    return inPrecision(options.precision, () => {
+      const [x, next] = this.backbone.prefill(ids, state, { resets: options.resets });
+      const last = (): Tensor => x.slice(1, x.shape[1] - 1).squeeze(1);
+      return [this.lm_head.forward(options.logits === 'last' ? last() : x), next];
+    });
   }
 
   /** One token a sequence: int32 ids (batch) → logits (batch, paddedVocabSize) and the next state. */

@@ -1,6 +1,7 @@
 export { Module } from './module';
 export { initialized, metadataOf, parameter, type ParameterMetadata } from './parameter';
 export { convertWeights } from './convert-weights';
+export { type Precision, project, withPrecision } from './precision';
 export type { Initializer } from './initializers';
 export * as initializers from './initializers';
 export { Linear, type LinearOptions } from './layers/linear';

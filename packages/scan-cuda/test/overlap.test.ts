@@ -21,8 +21,8 @@ it('a kernel with a marker waits there', () => {
   expect(early.match(/griddepcontrol\.wait/g)?.length).toBe(2);
 });
 
-it('leaves alone what cannot carry it', () => {
-  expect(overlapping('.version 7.0\n.target sm_80\n.entry a() { ret; }')).toBeNull();
+it('raises the version, and leaves alone what is no PTX', () => {
+  expect(overlapping('.version 7.0\n.target sm_80\n.entry a() { ret; }')).toMatch(/^\.version 7\.8\n\.target sm_90\n/);
   expect(overlapping('\u007fELF')).toBeNull();
   expect(overlaps([8, 0], 13000)).toBe(false);
   expect(overlaps([9, 0], 12000)).toBe(false);

@@ -1,4 +1,4 @@
-import { Linear, Module, parameter } from '@mamba-ts/nn';
+import { Linear, Module, parameter, project } from '@mamba-ts/nn';
 import {
   Complex,
   full,
@@ -79,7 +79,7 @@ export class TimeStepProjection extends Module {
 
   /** (…, dtRank) → (…, dModel), without the bias */
   forward(low: Tensor): Tensor {
-    return low.matmul(this.weight as Variable, { transposeB: true });
+    return project(low, this.weight as Variable);
   }
 }
 

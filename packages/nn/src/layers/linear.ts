@@ -3,6 +3,7 @@ import { checkInteger } from '../argument';
 import { type Initializer, uniform, uniformFanIn } from '../initializers';
 import { Module } from '../module';
 import { initialized } from '../parameter';
+import { project } from '../precision';
 
 export interface LinearOptions {
   /** Default true. */
@@ -38,7 +39,7 @@ export class Linear extends Module {
       throw new ShapeError(`Linear: x has shape ${formatShape(x.shape)}, expected a last axis of ${inputs}`);
     }
     const rows = rank === 1 ? x.unsqueeze(0) : x;
-    const product = rows.matmul(this.weight, { transposeB: true });
+    const product = project(rows, this.weight);
     const y = rank === 1 ? product.squeeze(0) : product;
     return this.bias ? y.add(this.bias) : y;
   }

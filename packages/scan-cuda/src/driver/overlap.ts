@@ -12,15 +12,17 @@ export function overlaps(computeCapability: readonly [major: number, minor: numb
 }
 
 /**
- * PTX text whose kernels wait on the device for what was queued before them: at the marker, or at their start where they have none. Null where the
- * text can't carry it: a cubin, or PTX of a version before 7.8.
+ * PTX text whose kernels wait on the device for what was queued before them: at the marker, or at their start where they have none. Null for what is
+ * no PTX text.
  */
 export function overlapping(ptx: string): string | null {
   const version = /^\s*\.version (\d+)\.(\d+)/m.exec(ptx);
-  if (!version || Number(version[1]) * 100 + Number(version[2]) < 708) return null;
+  if (!version) return null;
   const target = /^\s*\.target sm_(\d+)\b(?!a)/m.exec(ptx);
   if (!target) return null;
-  const raised = Number(target[1]) >= 90 ? ptx : ptx.replace(target[0], target[0].replace(`sm_${target[1]}`, 'sm_90'));
+  let raised = Number(target[1]) >= 90 ? ptx : ptx.replace(target[0], target[0].replace(`sm_${target[1]}`, 'sm_90'));
+  // The instructions came with version 7.8 of PTX.
+  if (Number(version[1]) * 100 + Number(version[2]) < 708) raised = raised.replace(version[0], version[0].replace(/\d+\.\d+$/, '7.8'));
   // A kernel runs from its .entry to the next one; device functions in between have no marker and no body of a kernel.
   const pieces = raised.split(/(?=^[^\n/]*\.entry\b)/m);
   return pieces
