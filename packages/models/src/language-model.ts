@@ -160,10 +160,12 @@ export class LanguageModel extends Module {
   }
 
   /** One token a sequence: int32 ids (batch) → logits (batch, paddedVocabSize) and the next state. */
-  step(ids: Tensor, state: LayerState): [Tensor, LayerState] {
+  step(ids: Tensor, state: LayerState, options: Pick<LanguageModelOptions, 'precision'> = {}): [Tensor, LayerState] {
     checkIds(ids, 1);
-    const [x, next] = this.backbone.step(ids, state);
-    return [this.lm_head.forward(x), next];
+    return inPrecision(options.precision, () => {
+      const [x, next] = this.backbone.step(ids, state);
+      return [this.lm_head.forward(x), next];
+    });
   }
 
   /** The state before the first token: tensors by name, the batch first. */

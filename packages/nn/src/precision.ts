@@ -43,7 +43,7 @@ export function project(x: Tensor, weight: Tensor): Tensor {
   const dtype = current;
   if (dtype === 'float32') return x.matmul(weight, { transposeB: true });
   const operands = [x.cast(dtype), weight.cast(dtype)] as const;
-  const [y] = customGradient(
+  const [y] = customGradient<readonly [Tensor, Tensor]>(
     [x, weight],
     () => operands[0].matmul(operands[1], { transposeB: true }),
     ([gradient]) => {

@@ -1,7 +1,8 @@
 import type { Command } from '../command';
 import { cpuCommand } from './cpu';
 import { decodeCommand } from './decode';
+import { modelCommand } from './model';
 import { tableCommand } from './table';
 
 /** In the order of the help text. */
-export const commands: readonly Command[] = [cpuCommand, decodeCommand, tableCommand];
+export const commands: readonly Command[] = [cpuCommand, decodeCommand, modelCommand, tableCommand];
