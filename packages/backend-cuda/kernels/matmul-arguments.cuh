@@ -10,11 +10,13 @@ struct MatmulArguments {
   float *parts;           // sums over a part of k, where k is split: (parts, batch, m, n)
   long long batch, m, n, k;
   long long strideA, strideB;  // elements from one matrix to the next; 0: shared
+  long long rowA;              // elements from one stored row of a to the next
   long long transposeA, transposeB;
   long long typeA, typeB, typeOut, typeResidual;
   long long activation;   // as in Activation
   long long partK;        // terms of a part
   long long lanes;        // few rows: lanes that share an output
+  long long prefetch;     // few rows: fetch b ahead of time
 };
 
 enum Activation : int { activationNone = 0, activationSilu = 1, activationRelu = 2 };

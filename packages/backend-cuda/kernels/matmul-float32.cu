@@ -10,14 +10,14 @@ template <int Rows, bool Any> struct Tile {
   static constexpr int stride = Rows + 4, quads = Rows * depth / 4 / threads;
   float4 held[quads];
 
-  __device__ __forceinline__ void fetch(const void *from, int type, bool along, bool whole, long long rows, long long k, long long row0, long long k0,
+  __device__ __forceinline__ void fetch(const void *from, int type, bool along, bool whole, long long rows, long long pitch, long long row0, long long k0,
                                         long long kEnd) {
 #pragma unroll
     for (int q = 0; q < quads; q++) {
       const int index = threadIdx.x + q * threads;
       const long long row = row0 + (along ? index / (depth / 4) : index % (Rows / 4) * 4);
       const long long term = k0 + (along ? index % (depth / 4) * 4 : index / (Rows / 4));
-      const long long at = along ? row * k + term : term * rows + row;
+      const long long at = along ? row * pitch + term : term * pitch + row;
       float4 v = make_float4(0.f, 0.f, 0.f, 0.f);
       if (row < rows && term < kEnd) {
         if (!Any && whole) {
@@ -69,7 +69,8 @@ template <int TM, int TN, bool Any> __device__ __forceinline__ void tiles(const 
   const char *a = static_cast<const char *>(p.a) + batch * p.strideA * (p.typeA == typeFloat ? 4 : 2);
   const char *b = static_cast<const char *>(p.b) + batch * p.strideB * (p.typeB == typeFloat ? 4 : 2);
   const bool alongA = p.transposeA == 0, alongB = p.transposeB != 0;
-  const bool wholeA = (alongA ? p.k : p.m) % 4 == 0, wholeB = (alongB ? p.k : p.n) % 4 == 0;
+  const long long rowB = alongB ? p.k : p.n;
+  const bool wholeA = p.rowA % 4 == 0 && (alongA ? p.k : p.m) % 4 == 0, wholeB = rowB % 4 == 0;
   const int typeA = static_cast<int>(p.typeA), typeB = static_cast<int>(p.typeB);
   TileA nextA;
   TileB nextB;
@@ -79,8 +80,8 @@ template <int TM, int TN, bool Any> __device__ __forceinline__ void tiles(const 
 #pragma unroll
     for (int j = 0; j < TN; j++) sums[i][j] = 0.f;
 
-  nextA.fetch(a, typeA, alongA, wholeA, p.m, p.k, row0, kBegin, kEnd);
-  nextB.fetch(b, typeB, alongB, wholeB, p.n, p.k, column0, kBegin, kEnd);
+  nextA.fetch(a, typeA, alongA, wholeA, p.m, p.rowA, row0, kBegin, kEnd);
+  nextB.fetch(b, typeB, alongB, wholeB, p.n, rowB, column0, kBegin, kEnd);
   nextA.store(sharedA[0], alongA);
   nextB.store(sharedB[0], alongB);
   __syncthreads();
@@ -89,8 +90,8 @@ template <int TM, int TN, bool Any> __device__ __forceinline__ void tiles(const 
   for (long long k0 = kBegin; k0 < kEnd; k0 += depth) {
     const bool more = k0 + depth < kEnd;
     if (more) {
-      nextA.fetch(a, typeA, alongA, wholeA, p.m, p.k, row0, k0 + depth, kEnd);
-      nextB.fetch(b, typeB, alongB, wholeB, p.n, p.k, column0, k0 + depth, kEnd);
+      nextA.fetch(a, typeA, alongA, wholeA, p.m, p.rowA, row0, k0 + depth, kEnd);
+      nextB.fetch(b, typeB, alongB, wholeB, p.n, rowB, column0, k0 + depth, kEnd);
     }
 #pragma unroll
     for (int t = 0; t < depth; t++) {

@@ -36,7 +36,7 @@ template <int Rows, bool Along, int Threads> struct Tile {
   static constexpr int stride = (Along ? depth : Rows) + 8, bytes = (Along ? Rows : depth) * stride * 2;
   static constexpr int chunks = Rows * depth / 8;
 
-  static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *from, long long rows, long long k, long long row0, long long k0, long long kEnd) {
+  static __device__ __forceinline__ void fetch(uint32_t to, const uint16_t *from, long long rows, long long pitch, long long row0, long long k0, long long kEnd) {
     static_assert(chunks % Threads == 0, "every thread copies as many chunks");
 #pragma unroll
     for (int q = 0; q < chunks / Threads; q++) {
@@ -45,7 +45,7 @@ template <int Rows, bool Along, int Threads> struct Tile {
       const int outer = index / across, inner = index % across * 8;
       const long long row = row0 + (Along ? outer : inner), term = k0 + (Along ? inner : outer);
       const bool valid = row < rows && term < kEnd;
-      const long long at = Along ? row * k + term : term * rows + row;
+      const long long at = Along ? row * pitch + term : term * pitch + row;
       copyAsync(to + (outer * stride + inner) * 2, from + (valid ? at : 0), valid);
     }
   }
@@ -88,8 +88,8 @@ template <typename E, bool AlongA, bool AlongB, int BM, int BN, int WM, int WN> 
 
   const auto fetch = [&](int stage, long long k0) {
     if (k0 < kEnd) {
-      TileA::fetch(base + stage * stageBytes, a, p.m, p.k, row0, k0, kEnd);
-      TileB::fetch(base + stage * stageBytes + TileA::bytes, b, p.n, p.k, column0, k0, kEnd);
+      TileA::fetch(base + stage * stageBytes, a, p.m, p.rowA, row0, k0, kEnd);
+      TileB::fetch(base + stage * stageBytes + TileA::bytes, b, p.n, AlongB ? p.k : p.n, column0, k0, kEnd);
     }
     asm volatile("cp.async.commit_group;");
   };

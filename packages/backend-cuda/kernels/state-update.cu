@@ -15,6 +15,7 @@ struct StateUpdateArguments {
   const Fault *fault;
   long long batch, channels, dState, groups;
   long long typeU, typeDelta, typeB, typeC, typeZ;
+  long long rowU, rowDelta, rowB, rowC, rowZ;  // elements from one sequence to the next; constant B and C: from one channel to the next
   long long variableB, variableC, softplus;
 };
 
@@ -56,11 +57,13 @@ template <bool Parts> __device__ __forceinline__ void update(const StateUpdateAr
   const long long row = active ? index : 0, b = row / p.channels, d = row % p.channels;
   const int lane = threadIdx.x % lanes, dState = static_cast<int>(p.dState);
   const bool writes = active && !faulted(p.fault);
-  const long long variable = (b * p.groups + d / (p.channels / p.groups)) * dState, constant = d * dState;
+  const long long group = d / (p.channels / p.groups) * dState, constant = d * dState;
   const int typeB = p.variableB ? static_cast<int>(p.typeB) : typeFloat, typeC = p.variableC ? static_cast<int>(p.typeC) : typeFloat;
-  const long long atB = p.variableB ? variable : constant, atC = p.variableC ? variable : constant;
-  const float u = loadAs(static_cast<int>(p.typeU), p.u, row);
-  float dt = loadAs(static_cast<int>(p.typeDelta), p.delta, row) + (p.deltaBias != nullptr ? p.deltaBias[d] : 0.f);
+  // In values: complex ones take two elements.
+  const long long rowB = p.rowB / (Parts ? 2 : 1), rowC = p.rowC / (Parts ? 2 : 1);
+  const long long atB = p.variableB ? b * rowB + group : d * rowB, atC = p.variableC ? b * rowC + group : d * rowC;
+  const float u = loadAs(static_cast<int>(p.typeU), p.u, b * p.rowU + d);
+  float dt = loadAs(static_cast<int>(p.typeDelta), p.delta, b * p.rowDelta + d) + (p.deltaBias != nullptr ? p.deltaBias[d] : 0.f);
   if (p.softplus) dt = softplus(dt);
   float sum = 0.f;
 #pragma unroll 4
@@ -74,7 +77,7 @@ template <bool Parts> __device__ __forceinline__ void update(const StateUpdateAr
   if (!active || lane != 0) return;
   if (p.D != nullptr) sum = fmaf(p.D[d], u, sum);
   if (p.z != nullptr) {
-    const float gate = loadAs(static_cast<int>(p.typeZ), p.z, row);
+    const float gate = loadAs(static_cast<int>(p.typeZ), p.z, b * p.rowZ + d);
     sum *= gate / (1.f + expf(-gate));
   }
   p.y[row] = sum;

@@ -137,7 +137,7 @@ export class CompiledProgram implements Executable {
     if (program.arenaBytes > 0 && arena === null) throw new DeviceError(`cuda: a program needs an arena of ${program.arenaBytes} bytes and got none`);
     const buffers = externals.map((buffer, i) => host.own(buffer, program.slots[program.externals[i]].bytes, `buffer ${i}`));
     const base = program.arenaBytes > 0 ? host.own(arena as DeviceBuffer, program.arenaBytes, 'the arena') : null;
-    const addresses = program.slots.map((slot) => (slot.kind === 'arena' && base ? base.pointer + BigInt(slot.offset) : 0n));
+    const addresses = program.slots.map((slot) => (slot.kind === 'arena' && base && slot.bytes > 0 ? base.pointer + BigInt(slot.offset) : 0n));
     program.externals.forEach((slot, i) => {
       addresses[slot] = buffers[i].pointer;
     });

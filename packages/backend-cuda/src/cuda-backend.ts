@@ -22,6 +22,7 @@ export class CudaBackend implements Backend {
   readonly fuses = true;
   readonly arenaAlignment = 256;
   readonly halfInputs: NonNullable<Backend['halfInputs']>;
+  readonly viewInputs: NonNullable<Backend['viewInputs']>;
   private readonly stream: CudaStream;
   private readonly allocator: Allocator;
   private readonly uploads: Uploads;
@@ -44,6 +45,7 @@ export class CudaBackend implements Backend {
   ) {
     const [major, minor] = context.computeCapability;
     this.description = `${context.name}, compute capability ${major}.${minor}, CUDA ${Math.floor(context.driverVersion / 1000)}.${(context.driverVersion % 1000) / 10}`;
+    this.viewInputs = Object.fromEntries(Object.entries(routines).flatMap(([name, r]) => (r.viewInputs ? [[name, r.viewInputs]] : [])));
     this.halfInputs = Object.fromEntries(Object.entries(routines).flatMap(([name, r]) => (r.halfInputs ? [[name, r.halfInputs]] : [])));
     this.stream = context.createStream();
     this.allocator = new Allocator(context, memoryLimit);

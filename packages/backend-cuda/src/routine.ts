@@ -22,14 +22,16 @@ export interface RoutinePointers {
 }
 
 /**
- * How one routine runs on CUDA. The file has the routine's name, as in the CPU backend. Inputs and outputs are contiguous; their addresses are
- * aligned to 64 bytes at least.
+ * How one routine runs on CUDA. The file has the routine's name, as in the CPU backend. Inputs and outputs are contiguous, but for `viewInputs`;
+ * their addresses are aligned to 64 bytes at least, that of a view's first element to 16.
  */
 export interface CudaRoutine {
   /** Awaited once when the backend is opened: for whatever cannot be had synchronously (a library, another package's kernels). */
   open?(host: RoutineHost): Promise<void>;
   /** Inputs that may arrive in bfloat16 or float16 as stored; the core widens all others to float32. */
   readonly halfInputs?: readonly number[];
+  /** Inputs that it takes as views (`TensorSpec.view`): position → how many leading axes count the rows. All others come contiguous. */
+  readonly viewInputs?: Readonly<Record<number, number>>;
   /** Why this call can't run here, or null. */
   refuses?(call: RoutineCall, context: CudaContext): string | null;
   /** Bytes of scratch, the same for equal calls. Planned into the program's arena: contents are undefined at each launch. */

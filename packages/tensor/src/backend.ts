@@ -1,7 +1,7 @@
 import type { Kernel } from './compile/kernel';
 import type { Program, RoutineCall } from './compile/program';
 import type { DType, HostArray } from './dtype';
-import type { HalfInputs } from './graph/routines';
+import type { HalfInputs, ViewInputs } from './graph/routines';
 
 /**
  * What a device implements. A new backend is one printer (Kernel → device code), one runtime (this interface) and its routines.
@@ -40,6 +40,11 @@ export interface Backend {
    * came. Sums are still done in float32. The core widens every other half-precision input before the call, and all of them where this is absent.
    */
   readonly halfInputs?: HalfInputs;
+  /**
+   * Per routine, the inputs that it takes where they lie inside a larger buffer (`TensorSpec.view`): a part of a projection, say, without a copy.
+   * All others come contiguous.
+   */
+  readonly viewInputs?: ViewInputs;
 
   /** Null if this routine call can run here, else the reason why not (it ends up in the error message). */
   refuses(call: RoutineCall): string | null;

@@ -28,6 +28,6 @@ export { faultError, faultKinds } from './cpu/fault';
 export { readValues, writeValues } from './cpu/transfer';
 export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } from './backend';
 export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
-export type { Epilogue, KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec } from './compile/program';
+export type { Epilogue, KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec, View } from './compile/program';
 export { binaryOps, unaryOps } from './graph/primitives';
-export { type HalfInputs, halfInputPositions, type RoutineName, routineNames } from './graph/routines';
+export { type HalfInputs, halfInputPositions, type RoutineName, routineNames, type ViewInputs, viewInputPositions } from './graph/routines';

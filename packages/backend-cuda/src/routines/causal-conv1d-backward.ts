@@ -1,8 +1,9 @@
 import type { CudaContext } from '@mamba-ts/scan-cuda/driver';
-import type { RoutineCall } from '@mamba-ts/tensor';
+import type { RoutineCall, TensorSpec } from '@mamba-ts/tensor';
 import { ptx } from '../ptx/causal-conv1d-backward';
 import type { CudaRoutine, RoutineHost } from '../routine';
 import { StructLaunch } from '../struct-launch';
+import { firstElement, rowPitch } from '../views';
 import { channelsOfThread, convFields, type ConvLaunch, convSizes, isNarrow, stepsOfThread } from './causal-conv1d';
 
 interface Cut {
@@ -23,15 +24,17 @@ function cutOf(call: RoutineCall, context: CudaContext): Cut {
 }
 
 export const causalConv1dBackward: CudaRoutine = {
+  viewInputs: { 1: 2 },
   scratchBytes: (call, context) => cutOf(call, context).partBytes,
   prepare(call: RoutineCall, host: RoutineHost) {
     const s = convSizes(call, 1);
     const { chunk, chunks, slices } = cutOf(call, host.context);
+    const specX = call.inputs[1] as TensorSpec;
     const launchOf = (name: string, threads: number, block = 128): ConvLaunch | null =>
       threads === 0
         ? null
         : new StructLaunch(host.context.driver, host.kernel(ptx, name), { grid: [Math.ceil(threads / block)], block: [block] }, convFields).set({
-            ...{ ...s, rowX: s.channels, chunk, chunks, slices },
+            ...{ ...s, rowX: rowPitch(specX, s.channels), chunk, chunks, slices },
           });
     const perThread = channelsOfThread(s);
     const columns = s.channels * (s.width + 1);
@@ -45,7 +48,7 @@ export const causalConv1dBackward: CudaRoutine = {
     return {
       launch(stream, { inputs: [gradY, x, weight, initial, resets], outputs: [gradX, gradWeight, gradBias, gradInitial], scratch }) {
         for (const kernel of kernels) {
-          kernel.set({ gradY, x, weight, initial, resets, gradX, gradWeight, gradBias, gradInitial, parts: scratch }).launch(stream);
+          kernel.set({ gradY, x: firstElement(x, specX), weight, initial, resets, gradX, gradWeight, gradBias, gradInitial, parts: scratch }).launch(stream);
         }
       },
       describe: () => `${name}, ${slices} slices of ${chunk} steps, then their sum`,

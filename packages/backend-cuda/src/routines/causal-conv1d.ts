@@ -2,6 +2,7 @@ import type { RoutineCall, TensorSpec } from '@mamba-ts/tensor';
 import { ptx } from '../ptx/causal-conv1d';
 import type { CudaRoutine } from '../routine';
 import { StructLaunch } from '../struct-launch';
+import { firstElement, rowPitch } from '../views';
 
 /** Fields of `ConvArguments` (kernels/causal-conv1d.cuh), in order. */
 export const convFields = [
@@ -42,6 +43,7 @@ export function stepsOfThread(s: ConvSizes, multiprocessors: number, threads: nu
 }
 
 export const causalConv1d: CudaRoutine = {
+  viewInputs: { 0: 2 },
   scratchBytes: () => 0,
   prepare(call, host) {
     const s = convSizes(call, 0);
@@ -54,10 +56,11 @@ export const causalConv1d: CudaRoutine = {
     const threads = s.batch * chunks * (narrow ? s.channels / perThread : s.channels);
     const blocks = Math.ceil(threads / 128);
     const kernel: ConvLaunch = new StructLaunch(driver, host.kernel(ptx, name), { grid: [blocks], block: [128] }, convFields);
-    kernel.set({ ...s, rowX: s.channels, chunk, chunks });
+    const [specX] = call.inputs;
+    kernel.set({ ...s, rowX: rowPitch(specX as TensorSpec, s.channels), chunk, chunks });
     return {
       launch(stream, { inputs: [x, weight, bias, initial, resets], outputs: [y] }) {
-        if (blocks > 0) kernel.set({ x, weight, bias, initial, resets, y }).launch(stream);
+        if (blocks > 0) kernel.set({ x: firstElement(x, specX), weight, bias, initial, resets, y }).launch(stream);
       },
       describe: () => `${name}, ${blocks} blocks, ${chunk} steps a thread`,
     };

@@ -1,6 +1,7 @@
 import type { CudaContext } from '@mamba-ts/scan-cuda/driver';
 import type { RoutineCall } from '@mamba-ts/tensor';
 import type { CudaRoutine } from '../routine';
+import { firstElement } from '../views';
 import { hasTypes, LtProduct } from './matmul/cublaslt';
 import { CublasLtLibrary } from './matmul/cublaslt-library';
 import { OwnProduct } from './matmul/own';
@@ -31,6 +32,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
   };
   return {
     halfInputs: [0, 1],
+    viewInputs: { 0: 2 },
     async open(host) {
       if (kernels === 'own') return;
       library = await CublasLtLibrary.open();
@@ -54,13 +56,14 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     },
     prepare(call, host) {
       const product = productOf(call);
+      const [specA] = call.inputs;
       const cost = operations(product);
       const lt = choose(product);
       if (lt) {
         const types = product.typeA === 'float32' && tf32 ? 'tf32' : product.typeA;
         return {
           launch(stream, { inputs: [a, b], outputs: [out], scratch }) {
-            lt.launch(stream, { a, b, out, workspace: scratch });
+            lt.launch(stream, { a: firstElement(a, specA), b, out, workspace: scratch });
           },
           describe: () => `cuBLASLt ${library?.version} ${types}, ${cost}`,
         };
@@ -69,7 +72,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
       const own = new OwnProduct(product, plan, host);
       return {
         launch(stream, { inputs: [a, b], outputs: [out], scratch }) {
-          own.launch(stream, { a, b, out, parts: scratch });
+          own.launch(stream, { a: firstElement(a, specA), b, out, parts: scratch });
         },
         describe: () => `own ${plan.kernel}, ${plan.grid[0]} blocks${plan.parts > 1 ? ` × ${plan.parts} parts of k` : ''}, ${cost}`,
       };

@@ -21,6 +21,7 @@ function shapeOf(call: RoutineCall, u: number): ScanShape {
 
 /** Addresses by the scan's names; absent arrays are left out. */
 function named(names: readonly (keyof ScanPointers)[], addresses: readonly bigint[]): Partial<ScanPointers> {
+  // An absent input has an empty gradient, which has no address.
   return Object.fromEntries(names.flatMap((name, i) => (addresses[i] === 0n ? [] : [[name, addresses[i]]])));
 }
 

@@ -1,6 +1,7 @@
 import type { Node } from '../graph/node';
 import { sizeOf } from '../shape';
 import type { ResolvedGraph } from './resolve';
+import { viewedInput } from './views';
 
 const expensive = new Set(['exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tanh', 'erf', 'sigmoid', 'softplus', 'pow']);
 
@@ -120,12 +121,21 @@ function countUses(graph: ResolvedGraph): Map<Node, Use> {
   for (let i = graph.order.length - 1; i >= 0; i--) {
     const node = graph.order[i];
     const own = of(node);
-    for (const input of new Set(node.inputs.map((x) => graph.resolve(x)))) {
-      const use = of(input);
-      if (node.op.kind === 'routine') {
+    if (node.op.kind === 'routine') {
+      // A view is read where it lies: in the larger value's memory.
+      const { op } = node;
+      op.slots.forEach((slot, position) => {
+        if (slot === null) return;
+        const viewed = viewedInput(graph, op, position, node.inputs[slot]);
+        const use = of(viewed ? viewed.base : graph.resolve(node.inputs[slot]));
         use.count++;
         use.routine = true;
-      } else if (viewKinds.has(node.op.kind)) {
+      });
+      continue;
+    }
+    for (const input of new Set(node.inputs.map((x) => graph.resolve(x)))) {
+      const use = of(input);
+      if (viewKinds.has(node.op.kind)) {
         use.count += own.count;
         use.expanded ||= own.expanded || (node.op.kind === 'expand' && sizeOf(node.shape) > sizeOf(input.shape));
         if (node.op.kind === 'reshape') use.routine ||= own.routine;

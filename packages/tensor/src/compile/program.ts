@@ -3,10 +3,20 @@ import type { Shape } from '../shape';
 import type { Kernel } from './kernel';
 import type { RoutineName } from '../graph/routines';
 
-/** A value in memory: shape and storage type. Always contiguous, row-major. */
+/** A value in memory: shape and storage type. Row-major, and contiguous unless it is a view. */
 export interface TensorSpec {
   readonly shape: Shape;
   readonly dtype: DType;
+  /** Only for inputs that the backend names in `viewInputs`: the value lies inside a larger buffer. */
+  readonly view?: View;
+}
+
+/** Rows of a larger buffer: how many leading axes count them is what the backend's `viewInputs` says. Both are multiples of 16 bytes. */
+export interface View {
+  /** Elements before the first. */
+  readonly offset: number;
+  /** Elements from one row to the next. */
+  readonly pitch: number;
 }
 
 /**

@@ -5,8 +5,9 @@ import { chooseBuffers, type FusionLimits } from './cost';
 import { flatten } from './index-map';
 import { type Buffer, KernelBuilder } from './kernel-builder';
 import { type Buffers, Lowering } from './lower';
-import type { RoutineCall } from './program';
+import type { RoutineCall, View } from './program';
 import { ResolvedGraph } from './resolve';
+import { viewedInput } from './views';
 
 /** A step before slots are assigned. */
 export type DraftStep = DraftKernel | DraftRoutine;
@@ -22,6 +23,8 @@ export interface DraftRoutine {
   readonly inputNodes: readonly (Node | null)[];
   readonly inputs: readonly (Buffer | null)[];
   readonly outputs: readonly Buffer[];
+  /** Where inputs lie inside their buffers; null for those that are the whole buffer. */
+  readonly views: readonly (View | null)[];
   /** Elementwise kernel that takes the first output from registers (see epilogues.ts). */
   readonly epilogue?: KernelBuilder;
 }
@@ -40,11 +43,11 @@ export function writes(step: DraftStep): readonly Buffer[] {
 }
 
 /** The call as backends see it. */
-export function routineCall({ op, inputNodes }: DraftRoutine): RoutineCall {
+export function routineCall({ op, inputNodes, views }: DraftRoutine): RoutineCall {
   return {
     name: op.name,
     attributes: op.attributes,
-    inputs: inputNodes.map((n) => (n ? { shape: n.shape, dtype: n.dtype } : null)),
+    inputs: inputNodes.map((n, i) => (n ? { shape: n.shape, dtype: n.dtype, ...(views[i] && { view: views[i] }) } : null)),
     outputs: op.outputs,
   };
 }
@@ -142,10 +145,12 @@ class Scheduler implements Buffers {
     if (known) return known;
     const op = node.op as Extract<NodeOp, { kind: 'routine' }>;
     const inputNodes = op.slots.map((s) => (s === null ? null : node.inputs[s]));
-    const inputs = inputNodes.map((x) => (x ? this.require(x) : null));
+    const viewed = inputNodes.map((x, position) => (x ? viewedInput(this.graph, op, position, x) : null));
+    const inputs = inputNodes.map((x, i) => (x ? this.require(viewed[i]?.base ?? x) : null));
+    const views = viewed.map((v) => v?.view ?? null);
     const outputs = op.outputs.map((spec) => this.buffer(spec));
     this.routineOutputs.set(node, outputs);
-    this.steps.push({ kind: 'routine', op, inputNodes, inputs, outputs });
+    this.steps.push({ kind: 'routine', op, inputNodes, inputs, views, outputs });
     return outputs;
   }
 }

@@ -155,6 +155,19 @@ const routineCases: DifferentiableCase[] = [
       return [next.y, next.state];
     },
   },
+  { name: 'matmul of a part of a product', inputs: [input(-1, 1, 2, 3, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 6)], run: ([x, w, v]) => matmul(matmul(x, w).slice(-1, 4, 8), v) },
+  { name: 'causalConv1d of a part of a product', inputs: [input(-1, 1, 2, 9, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 3)], run: ([x, w, taps]) => causalConv1d(matmul(x, w).slice(-1, 4, 8), taps) },
+  {
+    name: 'stateUpdate of parts of a product',
+    inputs: [input(-1, 1, 3, 4, 4), input(-1, 1, 3, 5), input(-1, 1, 5, 28), input(-1.5, -0.1, 4, 4)],
+    run: ([state, x, w, A]) => {
+      const parts = matmul(x, w);
+      const part = (at: number, width: number): Tensor => parts.slice(-1, at, at + width);
+      const coefficients = (at: number): Tensor => part(at, 8).reshape(3, 2, 4);
+      const next = stateUpdate(state, { u: part(0, 4), delta: part(4, 4), A, B: coefficients(12), C: coefficients(20), z: part(8, 4), deltaSoftplus: true });
+      return [next.y, next.state];
+    },
+  },
   { name: 'gather', inputs: [input(-1, 1, 5, 3)], integers: [{ shape: [2, 4], below: 5 }], run: ([table], [ids]) => gather(table, ids).square() },
   { name: 'scatterAdd', inputs: [input(-1, 1, 6, 3)], integers: [{ shape: [6], below: 4 }], run: ([x], [ids]) => scatterAdd(x, ids, 4).square() },
   { name: 'crossEntropy', inputs: [input(-2, 2, 2, 3, 5)], integers: [{ shape: [2, 3], below: 5 }], run: ([x], [t]) => crossEntropy(x, t, { ignoreIndex: 2 }) },

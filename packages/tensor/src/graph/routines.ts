@@ -41,6 +41,19 @@ export type RoutineName = (typeof routineNames)[number];
 /** Positions in a routine's argument list that take half-precision tensors as stored. */
 export type HalfInputs = Partial<Readonly<Record<RoutineName, readonly number[]>>>;
 
+/** Inputs that may be views (see `TensorSpec.view`): position → how many leading axes count the rows. */
+export type ViewInputs = Partial<Readonly<Record<RoutineName, Readonly<Record<number, number>>>>>;
+
+/** All that a backend may name in `Backend.viewInputs`. */
+export const viewInputPositions: ViewInputs = {
+  matmul: { 0: 2 },
+  causalConv1d: { 0: 2 },
+  causalConv1dBackward: { 1: 2 },
+  selectiveScan: { 0: 2, 1: 2, 3: 2, 4: 2, 6: 2 },
+  selectiveScanBackward: { 2: 2, 3: 2, 5: 2, 6: 2, 8: 2 },
+  stateUpdate: { 1: 1, 2: 1, 4: 1, 5: 1, 7: 1 },
+};
+
 /** All that a backend may name in `Backend.halfInputs`. */
 export const halfInputPositions: HalfInputs = {
   matmul: [0, 1],

@@ -1,10 +1,10 @@
 import type { Backend, DeviceBuffer, Executable } from '../backend';
 import type { Kernel } from '../compile/kernel';
-import type { Program, RoutineStep, TensorSpec } from '../compile/program';
+import type { Program, RoutineStep, TensorSpec, View } from '../compile/program';
 import { Device } from '../device';
 import { byteSize, type DType, type HostArray, isFloat } from '../dtype';
 import { DeviceError } from '../errors';
-import { type HalfInputs, halfInputPositions } from '../graph/routines';
+import { type HalfInputs, halfInputPositions, type ViewInputs, viewInputPositions } from '../graph/routines';
 import { sizeOf } from '../shape';
 import type { RefArray } from './array';
 import { interpretKernel, type RefMemory } from './interpreter';
@@ -89,6 +89,11 @@ export class ReferenceBackend implements Backend {
     return this.fuses ? () => true : undefined;
   }
 
+  /** As for epilogues. */
+  get viewInputs(): ViewInputs | undefined {
+    return this.fuses ? viewInputPositions : undefined;
+  }
+
   scratchBytes(): number {
     return 0;
   }
@@ -126,12 +131,26 @@ function runKernel(kernel: Kernel, buffers: readonly RefBuffer[]): void {
   interpretKernel(kernel, memory, dtypes);
 }
 
+/** The rows of a view, side by side. */
+function gathered(spec: TensorSpec, { offset, pitch }: View, leading: number, buffer: RefBuffer): RefArray {
+  const rows = sizeOf(spec.shape.slice(0, leading));
+  const width = sizeOf(spec.shape.slice(leading));
+  const all = buffer.values(spec.dtype, offset + (rows - 1) * pitch + width);
+  const data = isFloat(spec.dtype) ? new Float64Array(rows * width) : new Int32Array(rows * width);
+  for (let row = 0; row < rows; row++) data.set(all.subarray(offset + row * pitch, offset + row * pitch + width), row * width);
+  return { shape: spec.shape, dtype: spec.dtype, data };
+}
+
 function runRoutine(step: RoutineStep, buffers: readonly RefBuffer[]): void {
   const view = (slot: number, spec: TensorSpec): RefArray => {
     const count = sizeOf(spec.shape);
     return { shape: spec.shape, dtype: spec.dtype, data: buffers[slot].values(spec.dtype, count).subarray(0, count) as Float64Array | Int32Array };
   };
-  const inputs = step.inputs.map((slot, i) => (slot === null ? null : view(slot, step.call.inputs[i] as TensorSpec)));
+  const inputs = step.inputs.map((slot, i) => {
+    const spec = step.call.inputs[i];
+    if (slot === null || !spec) return null;
+    return spec.view ? gathered(spec, spec.view, viewInputPositions[step.call.name]?.[i] ?? 0, buffers[slot]) : view(slot, spec);
+  });
   // Fresh outputs, copied afterwards: an output may be the memory of an input.
   const outputs = step.call.outputs.map((spec): RefArray => {
     const count = sizeOf(spec.shape);

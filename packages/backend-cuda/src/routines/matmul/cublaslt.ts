@@ -11,8 +11,8 @@ const description = { transposeA: 3, transposeB: 4, epilogue: 7, biasPointer: 8 
 const epilogueBias = 4; // CUBLASLT_EPILOGUE_BIAS
 const layoutBatch = { count: 5, stride: 6 } as const;
 const preference = { workspaceBytes: 1, alignments: [5, 6, 7, 8] } as const;
-/** What the routine contract promises of addresses, and what the library may use of the arena. */
-const alignment = 64;
+/** What the routine contract promises of addresses (those of views), and what the library may use of the arena. */
+const alignment = 16;
 const maxWorkspaceBytes = 32 * 2 ** 20;
 /** sizeof(cublasLtMatmulHeuristicResult_t), and the offset of its workspaceSize behind the 64 bytes of the algorithm. */
 const resultBytes = 96;
@@ -49,7 +49,7 @@ export class LtProduct {
     product: Product,
     private readonly options: LtOptions,
   ) {
-    const { batch, m, n, k, transposeA, transposeB, strideA, strideB } = product;
+    const { batch, m, n, k, transposeA, transposeB, strideA, strideB, rowA } = product;
     const made = (name: 'cublasLtMatmulDescCreate' | 'cublasLtMatrixLayoutCreate' | 'cublasLtMatmulPreferenceCreate', ...args: (number | bigint)[]): bigint => {
       const handle = new BigUint64Array(1);
       library.check(name, handle, ...args);
@@ -63,15 +63,15 @@ export class LtProduct {
     setDescription(description.transposeB, Int32Array.of(transposeA ? 1 : 0));
     if (options.bias) setDescription(description.epilogue, Int32Array.of(epilogueBias));
     this.beta = Float32Array.of(options.residual ? 1 : 0);
-    const layout = (type: ElementType, rows: number, columns: number, stride: number): bigint => {
+    const layout = (type: ElementType, rows: number, columns: number, stride: number, pitch = columns): bigint => {
       // Row-major (rows, columns) is column-major (columns, rows).
-      const handle = made('cublasLtMatrixLayoutCreate', dataTypes[type], columns, rows, columns);
+      const handle = made('cublasLtMatrixLayoutCreate', dataTypes[type], columns, rows, pitch);
       library.check('cublasLtMatrixLayoutSetAttribute', handle, layoutBatch.count, Int32Array.of(batch), 4);
       library.check('cublasLtMatrixLayoutSetAttribute', handle, layoutBatch.stride, BigInt64Array.of(BigInt(stride)), 8);
       return handle;
     };
     this.layouts = [
-      transposeA ? layout(product.typeA, k, m, strideA) : layout(product.typeA, m, k, strideA),
+      transposeA ? layout(product.typeA, k, m, strideA, rowA) : layout(product.typeA, m, k, strideA, rowA),
       transposeB ? layout(product.typeB, n, k, strideB) : layout(product.typeB, k, n, strideB),
       layout(product.typeOut, m, n, m * n),
     ];

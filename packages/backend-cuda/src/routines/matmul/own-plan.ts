@@ -10,6 +10,8 @@ export interface OwnPlan {
   readonly sharedBytes: number;
   /** Few rows: lanes that share an output. */
   readonly lanes: number;
+  /** Few rows: b is small enough to be fetched while the kernel before still runs. */
+  readonly prefetch: boolean;
   /** Pieces that the sum over k is cut into, each in a block of its own, and the terms of one. */
   readonly parts: number;
   readonly partK: number;
@@ -19,11 +21,16 @@ export interface OwnPlan {
 const fewRows = 8;
 const short = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' } as const satisfies Record<ElementType, string>;
 const maxBlocks = 2 ** 31 - 1;
+/** Shared memory that a block may have on every card of compute capability 8.0 and later. */
+const maxSharedBytes = 96 * 1024;
+/** Above this, a prefetch only adds to what the memory does (measured on an H200). */
+const prefetchedBytes = 8 * 2 ** 20;
 
 /** Do the kernels for few rows have this call? */
 export function hasFewRows(p: Product): boolean {
   const types = p.typeA === 'float32' || p.typeA === p.typeB;
-  return p.m <= fewRows && p.transposeB && !p.transposeA && types && p.batch <= 65535;
+  const fits = rowsTogether(p) * p.k * 4 <= maxSharedBytes;
+  return p.m <= fewRows && p.transposeB && !p.transposeA && types && fits && p.batch <= 65535;
 }
 
 export function planOwn(p: Product, multiprocessors: number): OwnPlan {
@@ -31,33 +38,43 @@ export function planOwn(p: Product, multiprocessors: number): OwnPlan {
   const halves = p.typeA !== 'float32' && p.typeA === p.typeB;
   const contiguousA = p.transposeA ? p.m : p.k;
   const contiguousB = p.transposeB ? p.k : p.n;
-  if (halves && contiguousA % 8 === 0 && contiguousB % 8 === 0) return planHalf(p, multiprocessors);
+  if (halves && contiguousA % 8 === 0 && p.rowA % 8 === 0 && contiguousB % 8 === 0) return planHalf(p, multiprocessors);
   const plain = p.typeA === 'float32' && p.typeB === 'float32';
   const large = plain && tiles(p, 128) * 2 > multiprocessors && Math.min(p.m, p.n) > 64;
   const tile = large ? 128 : 64;
   const kernel = `${plain ? 'float32' : 'any'}_${tile}x${tile}`;
-  return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, ...split(p, tile, 16, multiprocessors) };
+  return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, prefetch: false, ...split(p, tile, 16, multiprocessors) };
 }
 
 function planFewRows(p: Product, multiprocessors: number): OwnPlan {
   const chunk = p.typeB === 'float32' ? 4 : 8;
   let lanes = 32;
   while (lanes > 1 && (lanes / 2) * chunk >= p.k) lanes /= 2;
-  const rowsOfA = p.m === 1 ? 1 : 4;
-  // Four outputs a group of lanes where that still leaves sixteen warps for every multiprocessor.
+  const rowsOfA = rowsTogether(p);
+  // Four outputs a group of lanes where that still leaves eight warps for every multiprocessor.
   const warps = (p.n / 4) * (lanes / 32) * Math.ceil(p.m / rowsOfA) * p.batch;
-  const outputs = warps >= 16 * multiprocessors ? 4 : 1;
+  const outputs = warps >= 8 * multiprocessors ? 4 : 1;
   const groups = Math.ceil(p.n / outputs);
   return {
     module: `few-rows-${short[p.typeB]}`,
     kernel: `few_rows_${short[p.typeA]}_${short[p.typeB]}_m${rowsOfA}r${outputs}`,
     grid: [Math.ceil((groups * lanes) / 128), Math.ceil(p.m / rowsOfA), p.batch],
     threads: 128,
-    sharedBytes: 0,
+    sharedBytes: rowsOfA * Math.ceil(p.k / chunk) * chunk * 4,
     lanes,
+    prefetch: p.n * p.k * elementBytes(p.typeB) <= prefetchedBytes,
     parts: 1,
     partK: p.k,
   };
+}
+
+/** Rows of a that a block multiplies by the same rows of b. */
+function rowsTogether(p: Product): number {
+  return p.m === 1 ? 1 : 4;
+}
+
+function elementBytes(type: ElementType): number {
+  return type === 'float32' ? 4 : 2;
 }
 
 function planHalf(p: Product, multiprocessors: number): OwnPlan {
@@ -71,6 +88,7 @@ function planHalf(p: Product, multiprocessors: number): OwnPlan {
     threads: tile === 128 ? 256 : 128,
     sharedBytes: 4 * (operand(!p.transposeA) + operand(p.transposeB)),
     lanes: 0,
+    prefetch: false,
     ...split(p, tile, 32, multiprocessors),
   };
 }

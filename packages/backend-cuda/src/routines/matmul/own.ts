@@ -15,8 +15,8 @@ const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few
 
 /** Fields of `MatmulArguments` (kernels/matmul-arguments.cuh), in order. */
 const fields = [
-  'a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'transposeA', 'transposeB',
-  'typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes',
+  'a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'rowA', 'transposeA', 'transposeB',
+  'typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes', 'prefetch',
 ] as const;
 
 /** What happens to a sum on its way to memory: activation(sum + bias) + residual. */
@@ -39,10 +39,10 @@ export class OwnProduct {
     epilogue: OwnEpilogue = {},
   ) {
     const { driver, multiprocessors } = host.context;
-    const { batch, m, n, k, strideA, strideB, transposeA, transposeB, typeA, typeB, typeOut } = product;
+    const { batch, m, n, k, strideA, strideB, rowA, transposeA, transposeB, typeA, typeB, typeOut } = product;
     this.empty = batch * m * n === 0;
     const values = {
-      ...{ batch, m, n, k, strideA, strideB, transposeA, transposeB, partK: plan.partK, lanes: plan.lanes },
+      ...{ batch, m, n, k, strideA, strideB, rowA, transposeA, transposeB, partK: plan.partK, lanes: plan.lanes, prefetch: plan.prefetch },
       ...{ typeA: elementTypes[typeA], typeB: elementTypes[typeB], typeOut: elementTypes[typeOut] },
       activation: activations[epilogue.activation ?? 'none'],
     };

@@ -1,5 +1,6 @@
 import type { RoutineCall, TensorSpec } from '@mamba-ts/tensor';
 import type { ElementType } from '../../element-types';
+import { rowPitch } from '../../views';
 
 /** A batch of products: out (batch, m, n) = a (m, k) · b (k, n), row-major, each operand stored as it is or transposed. */
 export interface Product {
@@ -12,6 +13,8 @@ export interface Product {
   /** Elements from one matrix to the next, 0 where all products share it. */
   readonly strideA: number;
   readonly strideB: number;
+  /** Elements from one stored row of a to the next. */
+  readonly rowA: number;
   readonly typeA: ElementType;
   readonly typeB: ElementType;
   readonly typeOut: ElementType;
@@ -32,9 +35,11 @@ export function productOf(call: RoutineCall): Product {
     batch = Math.min(batch, 1);
     strideA = 0;
   }
+  // Rows of a view of a (many rows of one matrix), or of the matrices as they are stored.
+  const rowA = rowPitch(a, a.shape[2]);
   const types = { typeA: a.dtype as ElementType, typeB: b.dtype as ElementType, typeOut: call.outputs[0].dtype as ElementType };
   // One row is the same bytes as one column.
-  return { batch, m, n, k, transposeA: transposeA && m > 1, transposeB: transposeB || n === 1, strideA, strideB, ...types };
+  return { batch, m, n, k, transposeA: transposeA && m > 1, transposeB: transposeB || n === 1, strideA, strideB, rowA: transposeA && m === 1 ? k : rowA, ...types };
 }
 
 /** Floating-point operations, for people. */
