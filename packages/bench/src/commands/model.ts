@@ -44,6 +44,7 @@ export const modelCommand: Command = {
     const measurements = await runModelSuite(device, {
       filter,
       budget,
+      profile: profile !== undefined && name !== 'cpu' && name !== 'reference',
       most: name === 'cpu' || name === 'reference' ? most[name] : most.gpu,
       onResult: ({ measurement, report }) => {
         process.stderr.write(`  ${measurement.name}: ${measurement.timing.median.toFixed(3)} ms (${measurement.note})\n`);

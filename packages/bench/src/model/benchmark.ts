@@ -1,5 +1,5 @@
 import { fromMambaConfig, LanguageModel, type LanguageModelConfig, mambaModels } from '@mamba-ts/models';
-import { type Device, nodesCreated, type ProgramReport, RandomGenerator } from '@mamba-ts/tensor';
+import { type CompiledStep, type Device, nodesCreated, type ProgramReport, RandomGenerator, type StepResult } from '@mamba-ts/tensor';
 import type { Timing } from '../measure';
 import { summarize } from '../measure';
 import type { Measurement } from '../results';
@@ -8,6 +8,12 @@ import type { Measurement } from '../results';
 export interface ModelResult {
   readonly measurement: Measurement;
   readonly report: ProgramReport;
+}
+
+/** The last calls of a step before it is disposed: what ran, with times where the device has them and they are wanted. */
+export async function reportOf(device: Device, step: Pick<CompiledStep<[], StepResult>, 'explain' | 'profile'>, { profile }: RunOptions): Promise<ProgramReport> {
+  await device.synchronize();
+  return profile ? step.profile() : step.explain()[0];
 }
 
 /** One figure of `bench model`: a model of random weights on one device. */
@@ -23,6 +29,8 @@ export interface ModelBenchmark {
 export interface RunOptions {
   /** Milliseconds of measuring. */
   readonly budget: number;
+  /** Measure every step of the program by itself too. */
+  readonly profile: boolean;
 }
 
 /** A model with random weights, drawn on the device. */
@@ -41,7 +49,7 @@ export function released(name: 'mamba-130m' | 'mamba-1.4b'): LanguageModelConfig
 /**
  * Times a replayed step: `perSample` calls in a row and one wait, since the host only queues. Fails if a replay allocates device memory or traces.
  */
-export async function measureQueued(device: Device, step: () => void, { budget }: RunOptions): Promise<Timing> {
+export async function measureQueued(device: Device, step: () => void, { budget }: Pick<RunOptions, 'budget'>): Promise<Timing> {
   for (let i = 0; i < 3; i++) step();
   await device.synchronize();
   const before = { nodes: nodesCreated(), allocations: device.memory().allocations };

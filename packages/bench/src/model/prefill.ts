@@ -1,6 +1,6 @@
 import { convertWeights } from '@mamba-ts/nn';
 import { compile, scope, tensor, variable } from '@mamba-ts/tensor';
-import { measureQueued, type ModelBenchmark, programNote, randomModel, released } from './benchmark';
+import { measureQueued, type ModelBenchmark, programNote, randomModel, released, reportOf } from './benchmark';
 
 const [batch, length] = [8, 512];
 const name = `prefill mamba-130m, B=${batch}×${length}, bfloat16`;
@@ -19,7 +19,7 @@ export const prefillBenchmark: ModelBenchmark = {
       return { logits, ...state };
     });
     const timing = await measureQueued(device, () => void step(), options);
-    const [report] = step.explain();
+    const report = await reportOf(device, step, options);
     for (const t of [step, ids, model]) t.dispose();
     const rate = { value: (1000 * batch * length) / timing.median, unit: 'tokens/s' };
     return { measurement: { name, threads: 1, timing, rate, bar: { atMostMs: 8 }, note: programNote(report, '14.2 ms') }, report };

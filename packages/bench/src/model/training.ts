@@ -2,7 +2,7 @@ import type { LanguageModelConfig } from '@mamba-ts/models';
 import { AdamW, clipGradientNorm, type Precision } from '@mamba-ts/nn';
 import { compile, grad, scope, tensor, type Variable, variable } from '@mamba-ts/tensor';
 import type { Measurement } from '../results';
-import { measureQueued, type ModelBenchmark, programNote, randomModel, released } from './benchmark';
+import { measureQueued, type ModelBenchmark, programNote, randomModel, released, reportOf } from './benchmark';
 
 interface TrainingRun {
   readonly name: string;
@@ -42,7 +42,7 @@ function training({ name, config, parameters, batch, length, precision, memoryGi
       const timing = await measureQueued(device, () => void step(), options);
       const last = await step().item();
       if (!(last < first)) throw new Error(`${name}: the loss went from ${first} to ${last}, expected it to fall`);
-      const [report] = step.explain();
+      const report = await reportOf(device, step, options);
       for (const t of [step, optimizer, ids, targets, model]) t.dispose();
       const rate = { value: (1000 * batch * length) / timing.median, unit: 'tokens/s' };
       return { measurement: { name, threads: 1, timing, rate, bar, note: programNote(report, official) }, report };
