@@ -1,3 +1,3 @@
 import { library } from '@mamba-ts/tsup-preset';
 
-export default library();
+export default library({ programs: ['self-check'] });

@@ -1,0 +1,132 @@
+// Program: checks the kernels on this machine's adapter against the float64 reference, and times them.
+//   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--only TEXT] [--no-checks] [--json FILE]
+import { writeFileSync } from 'node:fs';
+import { deviceLimits } from './limits';
+import { WebGpuScan } from './scan';
+import { type BenchRow, benchScan, benchShape, benchSizes, printRow, tableHead } from './self-check/bench';
+import { type Check, contractChecks, gridChecks, wayCases } from './self-check/contract';
+import { dawnGpu } from './self-check/dawn';
+import { DeviceScan } from './self-check/device-scan';
+import { fixtureChecks } from './self-check/fixtures';
+import { openDevice } from './self-check/open';
+import { tuneScan } from './self-check/tune';
+
+const args = process.argv.slice(2);
+const has = (flag: string): boolean => args.includes(flag);
+const valueOf = (flag: string): string | undefined => (has(flag) ? args[args.indexOf(flag) + 1] : undefined);
+
+/** Runs checks several at a time, since most of their time shaders compile. */
+async function runChecks(checks: readonly Check[]): Promise<number> {
+  let failed = 0;
+  let next = 0;
+  const start = performance.now();
+  const worker = async (): Promise<void> => {
+    while (next < checks.length) {
+      const { name, body } = checks[next++];
+      try {
+        await body();
+      } catch (error) {
+        failed++;
+        if (failed <= 40)
+          console.log(`FAILED ${name}\n       ${error instanceof Error ? error.message.slice(0, 600) : String(error)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  console.log(
+    `${checks.length - failed} of ${checks.length} checks passed in ${((performance.now() - start) / 1000).toFixed(1)} s`,
+  );
+  return failed;
+}
+
+function listChecks(device: GPUDevice, baseline: GPUDevice): Check[] {
+  const kernels = new WebGpuScan(device);
+  const limits = deviceLimits(device);
+  const scan = (settings: ConstructorParameters<typeof DeviceScan>[1] = {}): DeviceScan =>
+    new DeviceScan(device, settings, kernels);
+  const plain = new DeviceScan(baseline);
+  const checks = [
+    ...contractChecks('WebGPU', scan()),
+    ...gridChecks('baseline limits', plain),
+    ...gridChecks('checkpoints', scan({ checkpoints: true })),
+  ];
+  const exchanges = limits.subgroupSize > 0 ? (['memory', 'subgroups'] as const) : (['memory'] as const);
+  for (const exchange of exchanges) {
+    for (const coefficients of [
+      'array',
+      'memory',
+      ...(exchange === 'subgroups' ? (['subgroups'] as const) : []),
+    ] as const) {
+      const cases = wayCases.filter(
+        ({ shape }) => exchange === 'memory' || Math.ceil(shape.dState / 4) <= limits.subgroupSize,
+      );
+      const override = { exchange, coefficients, backwardExchange: exchange };
+      checks.push(...gridChecks(`${exchange}, ${coefficients}`, scan({ override }), false, cases));
+      checks.push(
+        ...gridChecks(
+          `${exchange}, ${coefficients}, 3 segments`,
+          scan({ override: { ...override, segments: 3 } }),
+          false,
+          cases,
+        ),
+      );
+    }
+  }
+  checks.push(...gridChecks('parts', scan({ override: { parts: 3 } }), false, wayCases));
+  checks.push(...gridChecks('one buffer', scan({ oneBuffer: true }), false, wayCases));
+  checks.push(...gridChecks('loops', scan({ limits: { software: !limits.software } }), false, wayCases));
+  if (limits.f16) checks.push(...gridChecks('f16', scan({ dtype: 'f16' }), true));
+  else console.log('left out: f16 (the adapter has no shader-f16)');
+  const fixtures = valueOf('--fixtures');
+  if (fixtures === undefined) console.log('left out: cases of a public implementation (no --fixtures FOLDER)');
+  else checks.push(...fixtureChecks(fixtures, scan()));
+  return checks;
+}
+
+async function main(): Promise<number> {
+  const gpu = await dawnGpu();
+  const { device, adapter } = await openDevice(gpu, 'all');
+  const { device: baseline } = await openDevice(gpu, 'baseline');
+  const { vendor, architecture, description } = adapter.info;
+  const limits = deviceLimits(device);
+  console.log(`${vendor} ${architecture} ${description}`, JSON.stringify(limits));
+  let failed = 0;
+  if (!has('--no-checks')) {
+    const only = valueOf('--only') ?? '';
+    failed = await runChecks(listChecks(device, baseline).filter(({ name }) => name.includes(only)));
+  }
+  const kernels = new WebGpuScan(device);
+  const tuned = args.flatMap((arg, index) =>
+    args[index - 1] === '--tune' ? [arg.split(',').map(Number) as [number, number, number]] : [],
+  );
+  for (const sizes of tuned) await tuneScan(device, kernels, benchShape(sizes), console.log);
+  if (has('--bench')) {
+    const rows: BenchRow[] = [];
+    console.log(tableHead);
+    for (const sizes of benchSizes) {
+      const name = sizes.join('x');
+      try {
+        const row = await benchScan(device, kernels, benchShape(sizes));
+        rows.push(row);
+        console.log(printRow(row));
+      } catch (error) {
+        console.log(`left out: ${name} (${error instanceof Error ? error.message : String(error)})`);
+      }
+    }
+    for (const { shape, plans } of rows)
+      console.log(`${shape.batch}x${shape.channels}x${shape.length}: ${plans.join(' || ')}`);
+    const machine = { adapter: `${vendor} ${architecture} ${description}`, limits, node: process.version };
+    const file = valueOf('--json');
+    if (file !== undefined)
+      writeFileSync(file, `${JSON.stringify({ benchmark: 'selective scan, WebGPU', machine, rows }, null, 2)}\n`);
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);

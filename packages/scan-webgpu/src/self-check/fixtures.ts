@@ -1,0 +1,23 @@
+// Cases of a public implementation: safetensors in the layout of shared/fixtures/selective-scan.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ScanImplementation } from '@mamba-ts/scan/conformance';
+import { checkRecordedCase, readRecordedCase } from './recorded-case';
+import type { Check } from './contract';
+
+/** One check per case in `folder`. */
+export function fixtureChecks(folder: string, scan: Required<ScanImplementation>): Check[] {
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.safetensors'))
+    .sort();
+  return names.map((file) => ({
+    name: `fixture ${file.replace('.safetensors', '')}`,
+    body: () => {
+      const settings = readFileSync(join(folder, file.replace('.safetensors', '.json')), 'utf8');
+      return checkRecordedCase(
+        scan,
+        readRecordedCase(readFileSync(join(folder, file)), JSON.parse(settings) as Record<string, unknown>),
+      );
+    },
+  }));
+}
