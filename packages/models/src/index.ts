@@ -44,6 +44,30 @@ export { openWeights } from './checkpoints/weights';
 export { mamba2Models, mambaModels } from './checkpoints/released-models';
 export { parameterCount, parameterShapes } from './parameter-shapes';
 export { shapeDevice } from './shape-device';
-export { generate, type GenerateOptions } from './generate';
-export { Decoder } from './decoder';
-export { checkSampling, type Choice, sampleToken, type SamplingOptions } from './sampling';
+export {
+  type BatchChoice,
+  generate,
+  generateBatch,
+  type GenerateBatchOptions,
+  type GenerateOptions,
+  type Generation,
+  resumeGeneration,
+  resumeGenerationBatch,
+} from './generation/generate';
+export type { GenerationOptions, TokenText } from './generation/options';
+export type { Choice, FinishReason } from './generation/row';
+export {
+  decodeSnapshot,
+  encodeSnapshot,
+  type GenerationSnapshot,
+  type SavedTensor,
+  type SnapshotRow,
+} from './generation/snapshot';
+export { BatchDecoder, Decoder, type Logits } from './generation/decoder';
+export {
+  checkSampling,
+  sampleToken,
+  type SamplingOptions,
+  type TokenLogprob,
+  topLogprobs,
+} from './generation/sampling';

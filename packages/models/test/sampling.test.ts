@@ -1,9 +1,16 @@
 import { OutOfRangeError, RandomGenerator, reference } from '@mamba-ts/tensor';
 import { describe, expect, it } from 'vitest';
-import { checkSampling, sampleToken, type SamplingOptions } from '../src/index';
-import { uniform } from '../src/threefry';
+import { checkSampling, sampleToken, type SamplingOptions, topLogprobs } from '../src/index';
+import { uniform } from '../src/generation/threefry';
 
 const none: ReadonlySet<number> = new Set();
+
+/** A small generator of numbers in [0, 1). */
+function seededRandom(seed: number): () => number {
+  let draw = 0;
+  return () => uniform(seed, draw++);
+}
+
 /** Probabilities 0.1, 0.5, 0.15, 0.05, 0.2. */
 const logits = [0.1, 0.5, 0.15, 0.05, 0.2].map((p) => Math.log(p) + 3);
 
@@ -74,6 +81,66 @@ describe('sampleToken', () => {
       sampleToken([Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY], { temperature: 1 }, none, 1 - 2 ** -24),
     ).toEqual({ token: 1, logprob: 0 });
     expect(sampleToken(new Float32Array(7), { temperature: 1 }, none, 1 - 2 ** -24).token).toBe(6);
+  });
+
+  it('keeps what the options say, by a plain sort, for many vocabularies', () => {
+    const random = seededRandom(3);
+    for (let round = 0; round < 200; round++) {
+      const scores = Array.from({ length: 1 + Math.floor(random() * 30) }, () => Math.round(random() * 12 - 6) / 2);
+      const options = {
+        temperature: 0.3 + random(),
+        topK: 1 + Math.floor(random() * 12),
+        topP: 0.05 + 0.95 * random(),
+        minP: random() * 0.3,
+      };
+      const p = scores.map((v) => Math.exp(v / options.temperature));
+      let kept = scores
+        .map((_, i) => i)
+        .sort((a, b) => p[b] - p[a] || a - b)
+        .slice(0, options.topK);
+      const total = kept.reduce((sum, i) => sum + p[i], 0);
+      let sum = 0;
+      kept = kept.filter((i) => {
+        const before = sum;
+        sum += p[i];
+        return before < options.topP * total * (1 - 1e-12);
+      });
+      kept = kept.filter((i, at) => at === 0 || p[i] >= options.minP * p[kept[0]]);
+      const drawn = new Set(
+        Array.from({ length: 600 }, (_, i) => sampleToken(scores, options, none, (i + 0.5) / 600).token),
+      );
+      const weight = kept.reduce((all, i) => all + p[i], 0);
+      // What is likelier than a step of the grid is drawn, and nothing else is.
+      for (const i of kept)
+        if (p[i] / weight > 1 / 500) expect(drawn, JSON.stringify({ scores, options })).toContain(i);
+      for (const i of drawn) expect(kept).toContain(i);
+    }
+  });
+
+  it('does not care in which order equal tokens would be sorted', () => {
+    const [a, b] = [
+      [1, 1 + 1e-7, 0.5],
+      [1 + 1e-7, 1, 0.5],
+    ].map((scores) =>
+      Array.from(
+        { length: 50 },
+        (_, i) => sampleToken(scores, { temperature: 1, topP: 0.99 }, none, (i + 0.5) / 50).token,
+      ),
+    );
+    expect(a).toEqual(b);
+  });
+
+  it('names the likeliest tokens', () => {
+    expect(topLogprobs(logits, 3).map(({ token }) => token)).toEqual([1, 4, 2]);
+    expect(topLogprobs(logits, 3)[1].logprob).toBeCloseTo(Math.log(0.2), 12);
+    expect(topLogprobs(logits, 0)).toEqual([]);
+    expect(topLogprobs(logits, 99).length).toBe(5);
+    expect(topLogprobs([2, 5, 5, 1, 5], 4).map(({ token }) => token)).toEqual([1, 2, 4, 0]);
+  });
+
+  it('refuses logits of which none is finite', () => {
+    for (const value of [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])
+      expect(() => sampleToken([value, value], { temperature: 1 }, none, 0)).toThrow(/largest logit is -?Infinity/);
   });
 
   it('refuses NaN from the model', () => {

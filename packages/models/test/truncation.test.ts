@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { keepHeaviest, keepNucleus } from '../src/truncation';
+import { keepHeaviest, keepNucleus } from '../src/generation/truncation';
 
 let state = 1;
 function random(): number {

@@ -21,9 +21,9 @@ export interface SamplingOptions {
   readonly repetitionPenalty?: number;
 }
 
-export interface Choice {
+/** A token and ln p(token) of the model itself: before penalty, temperature and truncation. */
+export interface TokenLogprob {
   readonly token: number;
-  /** ln p(token) of the model itself: before penalty, temperature and truncation. */
   readonly logprob: number;
 }
 
@@ -47,18 +47,18 @@ export function checkSampling(options: SamplingOptions): void {
  * @param logits one per token of the vocabulary, without padding
  * @param seen tokens that occurred, for the penalty
  * @param random a number in [0, 1)
- * @throws OutOfRangeError if a logit is NaN
+ * @throws OutOfRangeError if a logit is NaN, or none is finite
  */
 export function sampleToken(
   logits: ArrayLike<number>,
   options: SamplingOptions,
   seen: ReadonlySet<number>,
   random: number,
-): Choice {
+): TokenLogprob {
   const { temperature = 0, repetitionPenalty = 1 } = options;
   const likeliest = largest(logits);
   const normalizer = logSumExp(logits, logits[likeliest]);
-  const chosen = (token: number): Choice => ({ token, logprob: logits[token] - normalizer });
+  const chosen = (token: number): TokenLogprob => ({ token, logprob: logits[token] - normalizer });
   if (temperature === 0 && repetitionPenalty === 1) return chosen(likeliest);
   const scores = Float64Array.from(logits);
   if (repetitionPenalty !== 1) {
@@ -88,6 +88,21 @@ export function sampleToken(
   return chosen(last);
 }
 
+/** The `count` likeliest tokens, likeliest first; of equals, the smaller id. */
+export function topLogprobs(logits: ArrayLike<number>, count: number): TokenLogprob[] {
+  const found: TokenLogprob[] = [];
+  if (count === 0) return found;
+  const normalizer = logSumExp(logits, logits[largest(logits)]);
+  for (let token = 0; token < logits.length; token++) {
+    const logprob = logits[token] - normalizer;
+    if (found.length === count && logprob <= found[count - 1].logprob) continue;
+    const at = found.findIndex((other) => logprob > other.logprob);
+    found.splice(at < 0 ? found.length : at, 0, { token, logprob });
+    if (found.length > count) found.pop();
+  }
+  return found;
+}
+
 // Plain loops: these two run over the whole vocabulary for every token.
 
 /** Position of the largest, the first of equals. @throws OutOfRangeError if one is NaN */
@@ -98,6 +113,8 @@ function largest(scores: ArrayLike<number>): number {
     if (score > scores[best]) best = i;
     else if (Number.isNaN(score)) throw new OutOfRangeError(`generate: the model's logit of token ${i} is NaN`);
   }
+  if (!Number.isFinite(scores[best]))
+    throw new OutOfRangeError(`generate: the model's largest logit is ${scores[best]}, expected a finite one`);
   return best;
 }
 

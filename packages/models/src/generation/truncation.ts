@@ -6,14 +6,21 @@ interface Cut {
 
 /** Drops all but the `count` heaviest; of equals, those with the smaller index stay. */
 export function keepHeaviest(weights: Float64Array, count: number): void {
-  if (count < weights.length) keep(weights, cutAt(weights, count, () => 1));
+  if (count < weights.length)
+    keep(
+      weights,
+      cutAt(weights, count, () => 1),
+    );
 }
 
 /** Drops all but the fewest of the heaviest whose sum reaches `share` of the whole: the nucleus. */
 export function keepNucleus(weights: Float64Array, share: number): void {
   let total = 0;
   for (let i = 0; i < weights.length; i++) total += weights[i];
-  keep(weights, cutAt(weights, share * total, (weight) => weight));
+  keep(
+    weights,
+    cutAt(weights, share * total, (weight) => weight),
+  );
 }
 
 function keep(weights: Float64Array, { least, ties }: Cut): void {
