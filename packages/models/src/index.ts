@@ -27,7 +27,12 @@ export { fromHuggingFaceMambaConfig, mambaHuggingFace, mambaKeyFromHuggingFace }
 export { fromMamba2Config, mamba2Official } from './checkpoints/mamba2-official';
 export { fromHuggingFaceMamba2Config, mamba2HuggingFace } from './checkpoints/mamba2-huggingface';
 export { CheckpointError } from './checkpoints/checkpoint-error';
-export { type CheckpointFiles, folderFiles, memoryFiles } from './checkpoints/files';
+export {
+  type CheckpointFiles,
+  folderFiles,
+  memoryFiles,
+  readJson as readCheckpointJson,
+} from './checkpoints/files';
 export { hubFiles, isHubId } from './checkpoints/hub';
 export type { HubOptions, LoadProgress } from './checkpoints/hub-options';
 export {

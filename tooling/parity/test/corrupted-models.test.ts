@@ -195,3 +195,40 @@ describe.skipIf(!presentFor('mamba-hf fixtures with corrupted results'))('mamba-
     expect(code).toBe(1);
   });
 });
+
+describe.skipIf(!presentFor('mamba-official fixtures with corrupted results'))('mamba-official', () => {
+  const source = join(fixtures, 'mamba-official');
+
+  test('one number of each kind of result, what is left over, and other weights', async () => {
+    const target = join(folder, 'mamba-official');
+    for (const file of ['config.json', 'pytorch_model.bin']) await cp(join(source, file), join(target, file));
+    const { tensors, settings } = await readStored(source, 'expected');
+    await writeCase(target, 'good', { tensors, settings });
+    expect(await run(folder)).toMatchObject({ code: 0 });
+    const changed = new Map(tensors);
+    doubleOne(changed, 'logits');
+    const ids = changed.get('greedy_ids')!;
+    const bytes = Uint8Array.from(ids.bytes);
+    bytes[bytes.length - 4]! ^= 1;
+    changed.set('greedy_ids', { ...ids, bytes });
+    await writeCase(target, 'good', { tensors: changed, settings });
+    const missed = await run(folder);
+    expect(missed.code).toBe(1);
+    expect(missedQuantities(missed.text)).toEqual([
+      'greedy ids (cpu)',
+      'greedy ids (float64)',
+      'logits, absolute (cpu)',
+      'logits, absolute (float64)',
+    ]);
+    await writeCase(target, 'good', {
+      tensors: new Map([...tensors, ['attention', tensorFromFloats([1], [1])]]),
+      settings: { ...settings, scheduler: 'cosine' },
+    });
+    const { code, text } = await run(folder);
+    expect(code).toBe(1);
+    expect(text).toMatch(/MISS: nothing compares its tensor attention/);
+    expect(text).toMatch(/MISS: nothing reads its setting scheduler/);
+    await writeFile(join(target, 'pytorch_model.bin'), 'nothing');
+    expect((await run(folder)).text).toMatch(/good .*MISS: torch file: no end of a zip directory/);
+  });
+});

@@ -21,7 +21,7 @@ const GRADIENT_TOLERANCE = 1e-3;
 /** A checkpoint and its config, of which the cases of a folder are made. */
 interface Checkpoint {
   readonly json: Readonly<Record<string, unknown>>;
-  readonly config: LanguageModelConfig;
+  readonly readConfig: (json: unknown) => LanguageModelConfig;
   readonly weights: Uint8Array;
 }
 
@@ -41,10 +41,9 @@ const causalModel = (name: string, readConfig: (json: unknown) => LanguageModelC
   async *check(folder: string): AsyncIterable<Result> {
     const cases = (await caseNames(folder, '.safetensors')).filter((file) => file !== 'model');
     if (cases.length === 0) return;
-    const json = await readJsonObject(join(folder, 'config.json'));
     const checkpoint: Checkpoint = {
-      json,
-      config: readConfig(json),
+      json: await readJsonObject(join(folder, 'config.json')),
+      readConfig,
       weights: new Uint8Array(await readFile(join(folder, 'model.safetensors'))),
     };
     yield* onDevices(async function* (devices) {
@@ -77,8 +76,8 @@ function leftOverSettings({ settings }: FixtureCase): string[] {
 }
 
 async function checkCase(fixture: FixtureCase, checkpoint: Checkpoint, on: ParityDevice): Promise<Result[]> {
-  const { json, config, weights } = checkpoint;
-  const model = new LanguageModel(config, on.random);
+  const { json, readConfig, weights } = checkpoint;
+  const model = new LanguageModel(readConfig(json), on.random);
   try {
     loadStateDict(model, weights, { rename: mambaKeyFromHuggingFace });
     const results = checkForward(fixture, model, on);

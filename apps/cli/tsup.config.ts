@@ -1,0 +1,3 @@
+import { program } from '@mamba-ts/tsup-preset';
+
+export default program();

@@ -1,0 +1,3 @@
+import { packageTests } from '@mamba-ts/vitest-preset';
+
+export default packageTests('cli');
