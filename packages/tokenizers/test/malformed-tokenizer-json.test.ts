@@ -1,6 +1,6 @@
 import { BpeTokenizer, TokenizerError } from '@mamba-ts/tokenizers';
 import { describe, expect, test } from 'vitest';
-import { byteCharacters, seededRandom, smallTokenizerJson } from './samples';
+import { byteCharacters, smallTokenizerJson } from './samples';
 
 type Json = Record<string, unknown>;
 
@@ -147,41 +147,4 @@ describe('a tokenizer.json is refused with the reason', () => {
     const tokenizer = new BpeTokenizer(smallTokenizerJson({}, model));
     expect([...tokenizer.encode('\u0081')]).toEqual([0xc2, 900]);
   });
-});
-
-test('2,000 mutated files: refused with a TokenizerError, or usable', () => {
-  const random = seededRandom(5);
-  const below = (limit: number): number => Math.floor(random() * limit);
-  const words = ['', 'x', 'Sequence', 'ByteLevel', 'Split', '__proto__'];
-  const values: unknown[] = [null, 0, -1, 1.5, 1e9, [], {}, true, [[]], ...words];
-  const withTemplate = template([sequenceA, specialEnd], { '<|end|>': { ids: [268] } });
-  let usable = 0;
-  for (let i = 0; i < 2000; i++) {
-    const json = smallTokenizerJson(random() < 0.3 ? structuredClone(withTemplate) : {});
-    // Walks down to some field, and changes it.
-    let place = json;
-    for (;;) {
-      const keys = Object.keys(place);
-      const key = keys[below(keys.length)];
-      if (key === undefined) break;
-      const value = place[key];
-      if (typeof value === 'object' && value !== null && random() < 0.7) {
-        place = value as Json;
-        continue;
-      }
-      if (random() < 0.2) delete place[key];
-      else place[key] = values[below(values.length)];
-      break;
-    }
-    try {
-      const tokenizer = new BpeTokenizer(JSON.stringify(json));
-      tokenizer.decode(tokenizer.encode('hello <|end|> world ½ 😀'));
-      usable++;
-    } catch (error) {
-      if (error instanceof TokenizerError) continue;
-      throw new Error(`mutation ${i}: ${JSON.stringify(json)}`, { cause: error });
-    }
-  }
-  expect(usable).toBeGreaterThan(50);
-  expect(usable).toBeLessThan(1600);
 });
