@@ -54,7 +54,7 @@ export class CompiledProgram implements Executable {
       if (step.kind === 'kernel') return new KernelCode(host, loaded[kernelSteps.indexOf(step)], step.buffers);
       const routine = host.routine(step);
       const copies = routine.guarded ? [] : step.outputs.filter(outlives);
-      return new RoutineCode(host, routine, step, copies.map((slot) => this.shadow(slot)));
+      return new RoutineCode(host, routine, step, copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
     });
   }
 
@@ -184,14 +184,12 @@ class RoutineCode implements Launch {
     private readonly host: ProgramHost,
     private readonly routine: PreparedRoutine,
     private readonly step: RoutineStep,
-    shadows: readonly { slot: number; copy: number }[],
+    shadows: readonly { readonly slot: number; readonly copy: number; readonly bytes: number }[],
   ) {
     this.outputs = step.outputs.map((slot) => shadows.find((s) => s.slot === slot)?.copy ?? slot);
-    this.copies = shadows.map(({ slot, copy }) => {
-      const spec = step.call.outputs[step.outputs.indexOf(slot)];
-      const words = spec.shape.reduce((a, b) => a * b, 1);
-      return new KernelCode(host, host.kernels.load([{ kernel: copyKernel(words), guarded: true }])[0], [copy, slot]);
-    });
+    this.copies = shadows.map(
+      ({ slot, copy, bytes }) => new KernelCode(host, host.kernels.load([{ kernel: copyKernel(Math.ceil(bytes / 4)), guarded: true }])[0], [copy, slot]),
+    );
   }
 
   get code(): string {
@@ -204,6 +202,7 @@ class RoutineCode implements Launch {
       inputs: step.inputs.map((slot) => (slot === null ? 0n : addresses[slot])),
       outputs: this.outputs.map((slot) => addresses[slot]),
       scratch: step.scratch === null ? 0n : addresses[step.scratch],
+      ...(step.epilogue && { epilogue: step.epilogue.buffers.map((slot) => (slot === null ? 0n : addresses[slot])) }),
     };
     this.routine.launch(this.host.stream, pointers);
     for (const copy of this.copies) copy.launch(addresses);

@@ -1,5 +1,5 @@
 import type { CudaContext, CudaFunction, CudaModule, CudaStream, DevicePointer } from '@mamba-ts/scan-cuda/driver';
-import { type Backend, byteSize, DeviceError, type DeviceBuffer, type DType, type HostArray, type Program, type RoutineCall, type RoutineName } from '@mamba-ts/tensor';
+import { type Backend, byteSize, DeviceError, type DeviceBuffer, type DType, type HostArray, type Kernel, type Program, type RoutineCall, type RoutineName } from '@mamba-ts/tensor';
 import { Allocator } from './allocator';
 import { CompiledProgram, type ProgramHost } from './compiled-program';
 import { CudaBuffer } from './cuda-buffer';
@@ -81,7 +81,7 @@ export class CudaBackend implements Backend {
       stream: this.stream,
       faults: this.faults,
       extra: { fault: this.faults.record, counters: this.scratch, partials: this.scratch + BigInt(counters) },
-      routine: (step) => this.routine(step.call).prepare(step.call, this.routineHost),
+      routine: (step) => this.routine(step.call).prepare(step.call, this.routineHost, step.epilogue?.kernel),
       allocate: (bytes) => this.allocate(bytes),
       free: (buffer) => this.free(buffer),
       own: (buffer, bytes, what) => this.own(buffer, bytes, what),
@@ -153,6 +153,10 @@ export class CudaBackend implements Backend {
 
   scratchBytes(call: RoutineCall): number {
     return this.routine(call).scratchBytes(call, this.context);
+  }
+
+  absorbsEpilogue(call: RoutineCall, kernel: Kernel): boolean {
+    return this.routine(call).absorbs?.(call, kernel, this.context) ?? false;
   }
 
   private routine(call: RoutineCall): CudaRoutine {

@@ -1,5 +1,5 @@
 import type { CudaContext, CudaFunction, CudaModule, CudaStream } from '@mamba-ts/scan-cuda/driver';
-import type { RoutineCall } from '@mamba-ts/tensor';
+import type { Kernel, RoutineCall } from '@mamba-ts/tensor';
 
 /** What a backend gives its routines. */
 export interface RoutineHost {
@@ -19,6 +19,8 @@ export interface RoutinePointers {
   readonly inputs: readonly bigint[];
   readonly outputs: readonly bigint[];
   readonly scratch: bigint;
+  /** With an epilogue: the addresses of its buffers, by their numbers; number 0, the output in registers, has none. */
+  readonly epilogue?: readonly bigint[];
 }
 
 /**
@@ -36,8 +38,10 @@ export interface CudaRoutine {
   refuses?(call: RoutineCall, context: CudaContext): string | null;
   /** Bytes of scratch, the same for equal calls. Planned into the program's arena: contents are undefined at each launch. */
   scratchBytes(call: RoutineCall, context: CudaContext): number;
-  /** Picks and loads the kernels. Allocates no device memory. */
-  prepare(call: RoutineCall, host: RoutineHost): PreparedRoutine;
+  /** Can its code run this elementwise kernel on the first output (see `Epilogue` of the tensor core)? Absent: none. */
+  absorbs?(call: RoutineCall, kernel: Kernel, context: CudaContext): boolean;
+  /** Picks and loads the kernels. Allocates no device memory. `epilogue`: a kernel that `absorbs` said yes to. */
+  prepare(call: RoutineCall, host: RoutineHost, epilogue?: Kernel): PreparedRoutine;
 }
 
 export interface PreparedRoutine {

@@ -1,8 +1,9 @@
 import type { CudaContext } from '@mamba-ts/scan-cuda/driver';
 import type { RoutineCall } from '@mamba-ts/tensor';
+import { type SimpleEpilogue, simpleEpilogue } from '../epilogue';
 import type { CudaRoutine } from '../routine';
 import { firstElement } from '../views';
-import { hasTypes, LtProduct } from './matmul/cublaslt';
+import { hasTypes, type LtOptions, LtProduct } from './matmul/cublaslt';
 import { CublasLtLibrary } from './matmul/cublaslt-library';
 import { OwnProduct } from './matmul/own';
 import { hasFewRows, planOwn, tooLarge } from './matmul/own-plan';
@@ -23,12 +24,18 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
   let library: CublasLtLibrary | null = null;
   /** The library's algorithm for a call; null: own kernels. Asked for once per call. */
   const choices = new Map<string, LtProduct | null>();
-  const choose = (product: Product): LtProduct | null => {
+  const choose = (product: Product, options: LtOptions = {}): LtProduct | null => {
     if (library === null || !hasTypes(product) || hasFewRows(product) || product.batch * product.m * product.n * product.k === 0) return null;
-    const key = JSON.stringify(product);
+    const key = JSON.stringify([product, options]);
     let choice = choices.get(key);
-    if (choice === undefined) choices.set(key, (choice = LtProduct.of(library, product, { tf32 })));
+    if (choice === undefined) choices.set(key, (choice = LtProduct.of(library, product, { ...options, tf32 })));
     return choice;
+  };
+  /** The library's algorithm for a product and what follows it, in the workspace of the product alone; null where it has none. */
+  const chooseWith = (product: Product, plain: LtProduct, epilogue: SimpleEpilogue): LtProduct | null => {
+    const { type, bias, activation, residual } = epilogue;
+    if (activation || (residual && (residual.type !== 'float32' || type !== 'float32')) || (bias !== undefined && type !== 'float32')) return null;
+    return choose({ ...product, typeOut: type }, { bias: bias !== undefined, residual: residual !== undefined, mostWorkspace: plain.workspaceBytes });
   };
   return {
     halfInputs: [0, 1],
@@ -50,29 +57,44 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
       const product = productOf(call);
       return choose(product) ? null : tooLarge(planOwn(product, context.multiprocessors));
     },
+    absorbs(call, kernel) {
+      const epilogue = simpleEpilogue(kernel, call.outputs[0].shape);
+      if (!epilogue) return false;
+      const product = productOf(call);
+      const plain = choose(product);
+      return plain === null || chooseWith(product, plain, epilogue) !== null;
+    },
     scratchBytes(call, context) {
       const product = productOf(call);
       return choose(product)?.workspaceBytes ?? OwnProduct.scratchBytes(product, planOwn(product, context.multiprocessors));
     },
-    prepare(call, host) {
-      const product = productOf(call);
+    prepare(call, host, kernel) {
+      const epilogue = kernel ? simpleEpilogue(kernel, call.outputs[0].shape) : null;
+      const alone = productOf(call);
+      const product = epilogue ? { ...alone, typeOut: epilogue.type } : alone;
       const [specA] = call.inputs;
       const cost = operations(product);
-      const lt = choose(product);
+      const plain = choose(alone);
+      const lt = plain && (epilogue ? chooseWith(alone, plain, epilogue) : plain);
+      /** Addresses of what the epilogue reads. */
+      const followers = (addresses: readonly bigint[] | undefined): { bias: bigint; residual: bigint } => ({
+        bias: epilogue?.bias === undefined ? 0n : (addresses?.[epilogue.bias] ?? 0n),
+        residual: epilogue?.residual ? (addresses?.[epilogue.residual.buffer] ?? 0n) : 0n,
+      });
       if (lt) {
         const types = product.typeA === 'float32' && tf32 ? 'tf32' : product.typeA;
         return {
-          launch(stream, { inputs: [a, b], outputs: [out], scratch }) {
-            lt.launch(stream, { a: firstElement(a, specA), b, out, workspace: scratch });
+          launch(stream, { inputs: [a, b], outputs: [out], scratch, epilogue: addresses }) {
+            lt.launch(stream, { a: firstElement(a, specA), b, out, workspace: scratch, ...followers(addresses) });
           },
           describe: () => `cuBLASLt ${library?.version} ${types}, ${cost}`,
         };
       }
-      const plan = planOwn(product, host.context.multiprocessors);
-      const own = new OwnProduct(product, plan, host);
+      const plan = planOwn(alone, host.context.multiprocessors);
+      const own = new OwnProduct(product, plan, host, epilogue ?? undefined);
       return {
-        launch(stream, { inputs: [a, b], outputs: [out], scratch }) {
-          own.launch(stream, { a: firstElement(a, specA), b, out, parts: scratch });
+        launch(stream, { inputs: [a, b], outputs: [out], scratch, epilogue: addresses }) {
+          own.launch(stream, { a: firstElement(a, specA), b, out, parts: scratch, ...followers(addresses) });
         },
         describe: () => `own ${plan.kernel}, ${plan.grid[0]} blocks${plan.parts > 1 ? ` × ${plan.parts} parts of k` : ''}, ${cost}`,
       };

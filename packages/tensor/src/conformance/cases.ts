@@ -155,6 +155,11 @@ const routineCases: DifferentiableCase[] = [
       return [next.y, next.state];
     },
   },
+  ...[1, 6, 40].map((rows): DifferentiableCase => ({
+    name: `matmul of ${rows} rows with bias, activation and residual`,
+    inputs: [input(-1, 1, rows, 7), input(-1, 1, 12, 7), input(-1, 1, 12), input(-1, 1, rows, 12)],
+    run: ([x, w, bias, residual]) => [silu(matmul(x, w, { transposeB: true }).add(bias)).add(residual), matmul(x, w.neg(), { transposeB: true }).add(residual)],
+  })),
   { name: 'matmul of a part of a product', inputs: [input(-1, 1, 2, 3, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 6)], run: ([x, w, v]) => matmul(matmul(x, w).slice(-1, 4, 8), v) },
   { name: 'causalConv1d of a part of a product', inputs: [input(-1, 1, 2, 9, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 3)], run: ([x, w, taps]) => causalConv1d(matmul(x, w).slice(-1, 4, 8), taps) },
   {

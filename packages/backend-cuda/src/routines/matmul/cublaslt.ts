@@ -25,6 +25,8 @@ export interface LtOptions {
   readonly bias?: boolean;
   /** A matrix of the result's shape and type is added. */
   readonly residual?: boolean;
+  /** Bytes of workspace that it may take. Default 32 MiB. */
+  readonly mostWorkspace?: number;
 }
 
 /** Can the library multiply these types? */
@@ -76,7 +78,7 @@ export class LtProduct {
       layout(product.typeOut, m, n, m * n),
     ];
     const wish = made('cublasLtMatmulPreferenceCreate');
-    library.check('cublasLtMatmulPreferenceSetAttribute', wish, preference.workspaceBytes, BigUint64Array.of(BigInt(maxWorkspaceBytes)), 8);
+    library.check('cublasLtMatmulPreferenceSetAttribute', wish, preference.workspaceBytes, BigUint64Array.of(BigInt(options.mostWorkspace ?? maxWorkspaceBytes)), 8);
     for (const attribute of preference.alignments) library.check('cublasLtMatmulPreferenceSetAttribute', wish, attribute, Uint32Array.of(alignment), 4);
     const result = new Uint8Array(resultBytes);
     const found = new Int32Array(1);
@@ -95,13 +97,13 @@ export class LtProduct {
     return null;
   }
 
-  launch(stream: CudaStream, pointers: { a: bigint; b: bigint; out: bigint; workspace: bigint; bias?: bigint; residual?: bigint }): void {
+  launch(stream: CudaStream, pointers: { a: bigint; b: bigint; out: bigint; workspace: bigint; bias: bigint; residual: bigint }): void {
     const { library, desc, layouts, options } = this;
     const [a, b, out] = layouts;
-    if (options.bias) library.check('cublasLtMatmulDescSetAttribute', desc, description.biasPointer, BigUint64Array.of(pointers.bias ?? 0n), 8);
+    if (options.bias) library.check('cublasLtMatmulDescSetAttribute', desc, description.biasPointer, BigUint64Array.of(pointers.bias), 8);
     library.check(
       'cublasLtMatmul',
-      ...[library.handle, desc, this.alpha, pointers.b, b, pointers.a, a, this.beta, pointers.residual ?? pointers.out, out, pointers.out, out],
+      ...[library.handle, desc, this.alpha, pointers.b, b, pointers.a, a, this.beta, options.residual ? pointers.residual : pointers.out, out, pointers.out, out],
       ...[this.algorithm, pointers.workspace, this.workspaceBytes, stream.handle],
     );
   }

@@ -6,6 +6,7 @@ import { ptx as fewRowsBf16 } from '../../ptx/matmul-few-rows-bf16';
 import { ptx as fewRowsF16 } from '../../ptx/matmul-few-rows-f16';
 import { ptx as fewRowsF32 } from '../../ptx/matmul-few-rows-f32';
 import { ptx as float32 } from '../../ptx/matmul-float32';
+import type { SimpleEpilogue } from '../../epilogue';
 import type { RoutineHost } from '../../routine';
 import { StructLaunch } from '../../struct-launch';
 import type { OwnPlan } from './own-plan';
@@ -19,11 +20,6 @@ const fields = [
   'typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes', 'prefetch',
 ] as const;
 
-/** What happens to a sum on its way to memory: activation(sum + bias) + residual. */
-export interface OwnEpilogue {
-  readonly activation?: 'silu' | 'relu';
-}
-
 const activations = { none: 0, silu: 1, relu: 2 } as const;
 
 /** A product on the package's own kernels. */
@@ -36,7 +32,7 @@ export class OwnProduct {
     product: Product,
     readonly plan: OwnPlan,
     host: RoutineHost,
-    epilogue: OwnEpilogue = {},
+    epilogue?: SimpleEpilogue,
   ) {
     const { driver, multiprocessors } = host.context;
     const { batch, m, n, k, strideA, strideB, rowA, transposeA, transposeB, typeA, typeB, typeOut } = product;
@@ -44,7 +40,8 @@ export class OwnProduct {
     const values = {
       ...{ batch, m, n, k, strideA, strideB, rowA, transposeA, transposeB, partK: plan.partK, lanes: plan.lanes, prefetch: plan.prefetch },
       ...{ typeA: elementTypes[typeA], typeB: elementTypes[typeB], typeOut: elementTypes[typeOut] },
-      activation: activations[epilogue.activation ?? 'none'],
+      activation: activations[epilogue?.activation ?? 'none'],
+      typeResidual: elementTypes[epilogue?.residual?.type ?? 'float32'],
     };
     const { grid, threads, sharedBytes, parts } = plan;
     const run = host.kernel(modules[plan.module], plan.kernel);
@@ -58,7 +55,7 @@ export class OwnProduct {
     return parts > 1 ? parts * batch * m * n * 4 : 0;
   }
 
-  launch(stream: CudaStream, pointers: { a: bigint; b: bigint; out: bigint; parts: bigint; bias?: bigint; residual?: bigint; typeResidual?: number }): void {
+  launch(stream: CudaStream, pointers: { a: bigint; b: bigint; out: bigint; parts: bigint; bias: bigint; residual: bigint }): void {
     if (this.empty) return;
     if (this.sum === null) {
       this.main.set({ ...pointers, parts: 0n }).launch(stream);
