@@ -12,7 +12,7 @@ import {
 } from '@mamba-ts/tensor';
 import { checkSize } from './check-config';
 import { refuseBothSides } from './refuse-both-sides';
-import type { SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+import type { SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
 import { twoSidedConv } from './two-sided-convolution';
 import { Vandermonde } from './vandermonde';
@@ -86,26 +86,13 @@ export abstract class DiagonalSSM extends Module implements SequenceLayer<Diagon
 
   step(x: Tensor, state: DiagonalState, options: StepOptions = {}): [Tensor, DiagonalState] {
     checkStep(this.label, this, x, options, state);
-    const { y, state: ssm } = stateUpdate(state.ssm, {
-      u: x,
-      ...this.recurrence(x, options.constants),
-      z: options.gate,
-    });
+    const { y, state: ssm } = stateUpdate(state.ssm, { u: x, ...this.recurrence(x), z: options.gate });
     return [y, { ssm }];
   }
 
   initialState(batch: number): DiagonalState {
     checkSize(this.label, 'batch', batch);
     return { ssm: zeros([batch, this.dModel, this.modes, 2], { device: this.D.device }) };
-  }
-
-  /**
-   * The operands of the scan, whose recurrence h = exp(delta A) h + delta B u, y = 2 Re Σ C h is ours with delta = 1, A =
-   * log Ā, B = B̄.
-   */
-  stepConstants(): StepConstants {
-    const { logA, B, C } = this.causal();
-    return { A: logA.toPairs(), B: B.toPairs(), C: C.scale(0.5).toPairs() };
   }
 
   private causal(): { logA: Complex; B: Complex; C: Complex } {
@@ -130,8 +117,19 @@ export abstract class DiagonalSSM extends Module implements SequenceLayer<Diagon
     return [y, { ssm: lastState }];
   }
 
-  private recurrence(x: Tensor, constants = this.stepConstants()): Record<'delta' | 'A' | 'B' | 'C' | 'D', Tensor> {
-    const { A, B, C } = constants as Record<'A' | 'B' | 'C', Tensor>;
-    return { delta: ones(x.shape, { device: x.device }), A, B, C, D: this.D.reshape(this.dModel) };
+  /**
+   * The operands of the scan, whose recurrence h = exp(delta A) h + delta B u, y = 2 Re Σ C h is ours with delta = 1, A =
+   * log Ā, B = B̄.
+   */
+  private recurrence(x: Tensor): Record<'delta' | 'A' | 'B' | 'C' | 'D', Tensor> {
+    const { logA, B, C } = this.causal();
+    const [A, input, output] = [logA, B, C.scale(0.5)].map((part) => part.toPairs().derived());
+    return {
+      delta: ones(x.shape, { device: x.device }),
+      A,
+      B: input,
+      C: output,
+      D: this.D.reshape(this.dModel),
+    };
   }
 }

@@ -3,7 +3,7 @@ import { type RandomGenerator, silu, type Tensor, zeros } from '@mamba-ts/tensor
 import { checkKeys, checkSize } from './check-config';
 import { convolveNext, convolveOn } from './history-convolution';
 import { checkHyenaFilter, HyenaFilter, type HyenaFilterConfig, hyenaFilterSettings } from './hyena-filter';
-import type { SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+import type { SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkHistoryStep, checkInput } from './sequence-layer-checks';
 
 export interface HyenaConvolutionConfig extends HyenaFilterConfig {
@@ -52,18 +52,13 @@ export class HyenaConvolution extends Module implements SequenceLayer<HyenaConvo
 
   step(x: Tensor, state: HyenaConvolutionState, options: StepOptions = {}): [Tensor, HyenaConvolutionState] {
     checkHistoryStep('HyenaConvolution', this, x, options);
-    const [y, history] = convolveNext(x, (count) => this.filter_fn.tapsFrom(options.constants, count), state.history);
+    const [y, history] = convolveNext(x, (count) => this.filter_fn.taps(count), state.history);
     return [this.output(y, x, options.gate), { history }];
   }
 
   initialState(batch: number): HyenaConvolutionState {
     checkSize('HyenaConvolution', 'batch', batch);
     return { history: zeros([batch, 0, this.dModel], { device: this.filter_fn.bias.device }) };
-  }
-
-  /** The whole filter. */
-  stepConstants(): StepConstants {
-    return this.filter_fn.constants();
   }
 
   private output(y: Tensor, x: Tensor, gate?: Tensor): Tensor {

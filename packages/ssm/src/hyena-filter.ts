@@ -1,7 +1,6 @@
 import { Linear, Module, parameter } from '@mamba-ts/nn';
 import { full, OutOfRangeError, type RandomGenerator, type Tensor, tensor, type Variable } from '@mamba-ts/tensor';
 import { checkPositive, checkSize } from './check-config';
-import type { StepConstants } from './sequence-layer';
 
 /** How an implicit filter is made (Hyena, arXiv 2302.10866, §3.3). */
 export interface HyenaFilterConfig {
@@ -164,7 +163,8 @@ export class HyenaFilter extends Module {
     const last = new Linear(filterOrder, channels, random, { bias: false });
     this.implicit_filter = [...widths.flatMap((width) => [new Linear(width, filterOrder, random), sine]), last];
     for (const part of this.implicit_filter)
-      for (const v of part.stateDict().values()) Object.assign(v.metadata, { weightDecay: false, halfPrecision: false });
+      for (const v of part.stateDict().values())
+        Object.assign(v.metadata, { weightDecay: false, halfPrecision: false });
     this.modulation = new Modulation(channels, config, random);
   }
 
@@ -176,15 +176,5 @@ export class HyenaFilter extends Module {
     const h = this.implicit_filter.reduce((x: Tensor, part) => part.forward(x), first(this.pos_emb.z));
     const filters = h.mul(hyenaWindow(first(this.pos_emb.t), this.modulation.deltas.reshape(-1), this.windowShift));
     return this.normalized ? filters.div(filters.abs().sum(1, true)) : filters;
-  }
-
-  /** What steps share: all taps. */
-  constants(): StepConstants {
-    return { taps: this.taps(this.lMax) };
-  }
-
-  /** The first `count` taps, of `constants` where they are given. */
-  tapsFrom(constants: StepConstants | undefined, count: number): Tensor {
-    return constants && count <= this.lMax ? constants.taps.slice(0, 0, count) : this.taps(count);
   }
 }

@@ -3,7 +3,7 @@ import { type RandomGenerator, silu, split, type Tensor, zeros } from '@mamba-ts
 import { checkKeys, checkSize } from './check-config';
 import { convolveNext, convolveOn } from './history-convolution';
 import { checkHyenaFilter, HyenaFilter, type HyenaFilterConfig, hyenaFilterSettings } from './hyena-filter';
-import type { LayerState, SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+import type { LayerState, SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkHistoryStep, checkInput } from './sequence-layer-checks';
 
 export interface HyenaConfig extends HyenaFilterConfig {
@@ -65,15 +65,11 @@ export class Hyena extends Module implements SequenceLayer<HyenaState> {
     );
   }
 
-  step(x: Tensor, state: HyenaState, { gate, constants }: StepOptions = {}): [Tensor, HyenaState] {
+  step(x: Tensor, state: HyenaState, { gate }: StepOptions = {}): [Tensor, HyenaState] {
     checkHistoryStep('Hyena', this, x, { gate });
     const [projected, window] = this.short_filter.step(this.in_proj.forward(x), state.window);
     return this.mix(projected, gate, window, (v, o) =>
-      convolveNext(
-        v,
-        (count) => this.ofConvolution(this.filter_fn.tapsFrom(constants, count), o),
-        state[`history.${o}`],
-      ),
+      convolveNext(v, (count) => this.ofConvolution(this.filter_fn.taps(count), o), state[`history.${o}`]),
     );
   }
 
@@ -85,11 +81,6 @@ export class Hyena extends Module implements SequenceLayer<HyenaState> {
       zeros([batch, 0, this.dModel], { device }),
     ]);
     return { window: this.short_filter.initialWindow(batch), ...Object.fromEntries(histories) };
-  }
-
-  /** The whole filters. */
-  stepConstants(): StepConstants {
-    return this.filter_fn.constants();
   }
 
   /** The recurrence over the gates, of whole sequences or of single samples. */

@@ -1,11 +1,4 @@
-export type {
-  LayerState,
-  Selection,
-  SequenceLayer,
-  SequenceOptions,
-  StepConstants,
-  StepOptions,
-} from './sequence-layer';
+export type { LayerState, Selection, SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 export { nestedState, nestState } from './nested-state';
 export { S6, type S6Config, type S6Init, s6Inits, type S6State, TimeStepProjection } from './s6';
 export { SSD, type SSDConfig, type SSDState } from './ssd';

@@ -28,7 +28,7 @@ import { hippoLegSModes } from './hippo';
 import { inverseRealDft } from './inverse-dft';
 import { ofFirstSequence, ofLastSequence, packedConv } from './packed-convolution';
 import { refuseBothSides } from './refuse-both-sides';
-import type { SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+import type { SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
 import { perChannel } from './tied-copies';
 import { logTimeSteps, type TimeStepRange } from './time-step-init';
@@ -249,15 +249,14 @@ export class S4 extends Module implements SequenceLayer<S4State> {
 
   step(x: Tensor, state: S4State, options: StepOptions = {}): [Tensor, S4State] {
     checkStep('S4', this, x, options, state);
-    const constants = options.constants ?? this.stepConstants();
-    const part = (name: string): Complex => Complex.fromPairs(constants[name]);
+    const { change, outer, inner, input, output } = this.stepOperands();
     const before = Complex.fromPairs(state.ssm);
-    const s = part('inner').mul(before).re.sum(2, true).mul(2);
+    const s = inner.mul(before).re.sum(2, true).mul(2);
     const after = before
-      .add(part('change').mul(before))
-      .sub(part('outer').scale(s))
-      .add(part('input').scale(x.unsqueeze(2)));
-    const y = part('output').mul(after).re.sum(2).mul(2);
+      .add(change.mul(before))
+      .sub(outer.scale(s))
+      .add(input.scale(x.unsqueeze(2)));
+    const y = output.mul(after).re.sum(2).mul(2);
     return [this.output(y, x, options.gate), { ssm: after.toPairs() }];
   }
 
@@ -266,20 +265,21 @@ export class S4 extends Module implements SequenceLayer<S4State> {
     return { ssm: zeros([batch, this.dModel, this.kernel.A_imag.shape[1], 2], { device: this.D.device }) };
   }
 
-  /** The discrete SSM in O(dState) form and C, each (dModel, dState / 2, 2). */
-  stepConstants(): StepConstants {
-    this.checkCausal();
-    const { step, recurrence } = this.discrete();
-    const output = complexOfRow(this.kernel.outputRows(recurrence).squeeze(1));
-    const pairs = Object.entries({ ...step, output }).map(([name, x]: [string, Complex]) => [name, x.toPairs()]);
-    return Object.fromEntries(pairs) as StepConstants;
-  }
-
   /** The SSMs as they are with the present parameters: continuous, as a step in O(dState), and as dense matrices. */
   discrete(): { system: DplrSystem; step: DiscreteDplr; recurrence: DenseRecurrence } {
     const system = this.kernel.system();
     const step = discretizeDplr(system);
     return { system, step, recurrence: new DenseRecurrence(realChange(step)) };
+  }
+
+  /** The discrete SSM in O(dState) form, and C. */
+  private stepOperands(): Record<keyof DiscreteDplr | 'output', Complex> {
+    this.checkCausal();
+    const { step, recurrence } = this.discrete();
+    const output = complexOfRow(this.kernel.outputRows(recurrence).squeeze(1));
+    const kept = ({ re, im }: Complex): Complex => new Complex(re.derived(), im.derived());
+    const [change, outer, inner, input] = [step.change, step.outer, step.inner, step.input].map(kept);
+    return { change, outer, inner, input, output: kept(output) };
   }
 
   private checkCausal(): void {

@@ -25,14 +25,8 @@ export interface Selection {
   readonly dt: Tensor;
 }
 
-/** What a layer's steps share: named tensors that depend on its parameters alone. */
-export type StepConstants = { readonly [name: string]: Tensor };
-
 /** As `SequenceOptions`, of one sample. */
-export interface StepOptions extends Omit<SequenceOptions, 'resets'> {
-  /** What `stepConstants` gave, where the parameters have not changed since: steps then skip that work. */
-  readonly constants?: StepConstants;
-}
+export type StepOptions = Omit<SequenceOptions, 'resets'>;
 
 /**
  * A causal sequence-to-sequence layer of constant width: what an ablation swaps. `forward` over L samples equals L calls of `step`, and
@@ -47,13 +41,11 @@ export interface SequenceLayer<State extends LayerState = LayerState> {
   forward(x: Tensor, options?: SequenceOptions): Tensor;
   /** As `forward`, continuing from `state`, and the state after the last sample. */
   prefill(x: Tensor, state?: State, options?: SequenceOptions): [Tensor, State];
-  /** One sample: (batch, dModel) → (batch, dModel) and the next state. */
+  /**
+   * One sample: (batch, dModel) → (batch, dModel) and the next state. What it works out from the parameters alone (a discretisation)
+   * is `derived`, so that a compiled step does it once.
+   */
   step(x: Tensor, state: State, options?: StepOptions): [Tensor, State];
   /** The state before the first sample. */
   initialState(batch: number): State;
-  /**
-   * What `step` works out from the parameters before it looks at its sample: a discretisation, a filter. Who takes many steps
-   * computes it once and passes it to each. Layers without it have nothing to share.
-   */
-  stepConstants?(): StepConstants;
 }

@@ -12,7 +12,7 @@ import {
   zeros,
 } from '@mamba-ts/tensor';
 import { checkKeys, checkSize } from './check-config';
-import type { SequenceLayer, SequenceOptions, StepConstants, StepOptions } from './sequence-layer';
+import type { SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
 
 export interface ShiftSSMConfig {
@@ -84,12 +84,12 @@ export class ShiftSSM extends Module implements SequenceLayer<ShiftSSMState> {
     return [gate ? y.mul(silu(gate)) : y, { window }];
   }
 
-  step(x: Tensor, state: ShiftSSMState, { gate, constants }: StepOptions = {}): [Tensor, ShiftSSMState] {
+  step(x: Tensor, state: ShiftSSMState, { gate }: StepOptions = {}): [Tensor, ShiftSSMState] {
     checkStep('ShiftSSM', this, x, { gate }, state);
-    const { taps } = constants ?? this.stepConstants();
+    const taps = this.kernel.taps().flip(0).derived();
     const now = x.unsqueeze(1);
     const seen = this.kernel.B.shape[1] === 1 ? now : concat([state.window, now], 1);
-    const y = seen.mul(taps.flip(0)).sum(1);
+    const y = seen.mul(taps).sum(1);
     return [gate ? y.mul(silu(gate)) : y, { window: seen.slice(1, 1) }];
   }
 
@@ -97,9 +97,5 @@ export class ShiftSSM extends Module implements SequenceLayer<ShiftSSMState> {
     checkSize('ShiftSSM', 'batch', batch);
     const { device, shape } = this.kernel.B;
     return { window: zeros([batch, shape[1] - 1, this.dModel], { device }) };
-  }
-
-  stepConstants(): StepConstants {
-    return { taps: this.kernel.taps() };
   }
 }

@@ -13,7 +13,7 @@ export interface Steps {
 
 /**
  * Runs a layer's recurrence on an input (batch, length, dModel), from `initial` or the layer's initial state. Its step is compiled
- * once and replayed; where the state grows, every step is run as it comes. Both share what `stepConstants` gives.
+ * once and replayed; where the state grows, every step is run as it comes.
  */
 export function runSteps(
   layer: SequenceLayer,
@@ -24,13 +24,10 @@ export function runSteps(
   const [batch, length, width] = x.shape as [number, number, number];
   if (!layer.constantState) return runGrowing(layer, on, x);
   const start = Object.entries(initial ?? layer.initialState(batch));
-  const constants = Object.fromEntries(
-    Object.entries(layer.stepConstants?.() ?? {}).map(([name, value]) => [name, variable(value)]),
-  );
   const state: Record<string, Variable> = Object.fromEntries(start.map(([name, value]) => [name, variable(value)]));
   const sample = variable(upload(on, { data: new Float64Array(batch * width), shape: [batch, width] }));
   const step = compile((): Tensor => {
-    const [y, next] = layer.step(sample, state, { constants });
+    const [y, next] = layer.step(sample, state);
     for (const [name, kept] of Object.entries(state)) kept.assign(next[name]!);
     return y;
   });
@@ -51,7 +48,7 @@ export function runSteps(
     return { y, states };
   } finally {
     step.dispose();
-    for (const value of [sample, ...Object.values(state), ...Object.values(constants)]) value.dispose();
+    for (const value of [sample, ...Object.values(state)]) value.dispose();
   }
 }
 
@@ -59,7 +56,6 @@ export function runSteps(
 function runGrowing(layer: SequenceLayer, on: ParityDevice, x: Pick<Values, 'data' | 'shape'>): Steps {
   const [batch, length, width] = x.shape as [number, number, number];
   const samples = upload(on, x);
-  const constants = layer.stepConstants?.();
   const y = new Float64Array(batch * length * width);
   const states: Record<string, Float64Array>[] = [];
   let state = layer.initialState(batch);
@@ -70,7 +66,7 @@ function runGrowing(layer: SequenceLayer, on: ParityDevice, x: Pick<Values, 'dat
   };
   keep();
   for (let t = 0; t < length; t++) {
-    const [out, next] = layer.step(samples.slice(1, t, t + 1).squeeze(1), state, { constants });
+    const [out, next] = layer.step(samples.slice(1, t, t + 1).squeeze(1), state);
     state = next;
     const given = out.dataSync();
     for (let row = 0; row < batch; row++)

@@ -8,7 +8,6 @@ import {
   type SequenceLayer,
   type SequenceOptions,
   ShiftSSM,
-  type StepConstants,
   type StepOptions,
 } from '@mamba-ts/ssm';
 import {
@@ -110,26 +109,18 @@ export class H3Block extends Module implements SequenceLayer {
     return [this.output(y, u, gate), this.state(nextShift, next)];
   }
 
-  step(u: Tensor, state: LayerState, { gate, constants }: StepOptions = {}): [Tensor, LayerState] {
+  step(u: Tensor, state: LayerState, { gate }: StepOptions = {}): [Tensor, LayerState] {
     this.check(u, 2);
-    const part = (name: string): StepConstants | undefined => constants && nestedState(name, constants);
     const k = this.k_proj.forward(u);
-    const [shifted, shift] = this.ssm_k_kernel.step(k, this.shiftState(state), { constants: part('shift') });
+    const [shifted, shift] = this.ssm_k_kernel.step(k, this.shiftState(state));
     const inner = this.join(nestedState('inner', state));
-    const [y, next] = this.layer.step(this.products(shifted, k, u), inner, { constants: part('inner') });
+    const [y, next] = this.layer.step(this.products(shifted, k, u), inner);
     return [this.output(y, u, gate), this.state(shift, next)];
   }
 
   initialState(batch: number): LayerState {
     const inner = this.layer.initialState(batch * this.headDim ** 2);
     return this.state(this.ssm_k_kernel.initialState(batch), inner);
-  }
-
-  stepConstants(): StepConstants {
-    return {
-      ...nestState('shift', this.ssm_k_kernel.stepConstants()),
-      ...nestState('inner', this.layer.stepConstants?.() ?? {}),
-    };
   }
 
   /** k vᵀ of every head, the products of a sequence as sequences of their own: (batch · headDim², …, heads). */

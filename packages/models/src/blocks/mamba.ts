@@ -6,7 +6,6 @@ import {
   nestState,
   type SequenceLayer,
   type SequenceOptions,
-  type StepConstants,
   type StepOptions,
 } from '@mamba-ts/ssm';
 import { formatShape, OutOfRangeError, type RandomGenerator, ShapeError, silu, type Tensor } from '@mamba-ts/tensor';
@@ -85,20 +84,15 @@ export class MambaBlock extends Module implements SequenceLayer {
     return [this.output(y, gate), { conv, ...nestState('inner', next) }];
   }
 
-  step(u: Tensor, state: LayerState, { gate, constants }: StepOptions = {}): [Tensor, LayerState] {
+  step(u: Tensor, state: LayerState, { gate }: StepOptions = {}): [Tensor, LayerState] {
     const [x, z] = this.project(u, 2);
     const [convolved, conv] = this.conv1d.step(x, this.window(state));
-    const inner = { gate: z, constants: constants && nestedState('inner', constants) };
-    const [y, next] = this.layer.step(silu(convolved), nestedState('inner', state), inner);
+    const [y, next] = this.layer.step(silu(convolved), nestedState('inner', state), { gate: z });
     return [this.output(y, gate), { conv, ...nestState('inner', next) }];
   }
 
   initialState(batch: number): LayerState {
     return { conv: this.conv1d.initialWindow(batch), ...nestState('inner', this.layer.initialState(batch)) };
-  }
-
-  stepConstants(): StepConstants {
-    return nestState('inner', this.layer.stepConstants?.() ?? {});
   }
 
   private project(u: Tensor, rank: number): [Tensor, Tensor] {

@@ -7,7 +7,6 @@ import {
   type Selection,
   type SequenceLayer,
   type SequenceOptions,
-  type StepConstants,
   type StepOptions,
 } from '@mamba-ts/ssm';
 import { formatShape, OutOfRangeError, type RandomGenerator, ShapeError, silu, type Tensor } from '@mamba-ts/tensor';
@@ -124,22 +123,16 @@ export class Mamba2Block extends Module implements SequenceLayer {
     return [this.output(y, z, gate), { conv, ...nestState('inner', next) }];
   }
 
-  step(u: Tensor, state: LayerState, { gate, constants }: StepOptions = {}): [Tensor, LayerState] {
+  step(u: Tensor, state: LayerState, { gate }: StepOptions = {}): [Tensor, LayerState] {
     const { z, xBC, dt } = this.project(u, 2);
     const [convolved, conv] = this.conv1d.step(xBC, this.window(state));
     const [x, selection] = this.split(convolved, dt);
-    const inner = constants && nestedState('inner', constants);
-    const options = { ...this.innerGate(z), selection, constants: inner };
-    const [y, next] = this.layer.step(x, nestedState('inner', state), options);
+    const [y, next] = this.layer.step(x, nestedState('inner', state), { ...this.innerGate(z), selection });
     return [this.output(y, z, gate), { conv, ...nestState('inner', next) }];
   }
 
   initialState(batch: number): LayerState {
     return { conv: this.conv1d.initialWindow(batch), ...nestState('inner', this.layer.initialState(batch)) };
-  }
-
-  stepConstants(): StepConstants {
-    return nestState('inner', this.layer.stepConstants?.() ?? {});
   }
 
   private project(u: Tensor, rank: number): { z: Tensor; xBC: Tensor; dt: Tensor } {

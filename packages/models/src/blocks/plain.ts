@@ -1,12 +1,5 @@
 import { Linear, Module } from '@mamba-ts/nn';
-import {
-  checkSize,
-  type LayerState,
-  type SequenceLayer,
-  type SequenceOptions,
-  type StepConstants,
-  type StepOptions,
-} from '@mamba-ts/ssm';
+import { checkSize, type LayerState, type SequenceLayer, type SequenceOptions, type StepOptions } from '@mamba-ts/ssm';
 import { gelu, type RandomGenerator, silu, type Tensor } from '@mamba-ts/tensor';
 import type { InnerLayer, Layer } from './block';
 
@@ -48,17 +41,13 @@ export class PlainBlock extends Module implements SequenceLayer {
     return [this.output(y, gate), next];
   }
 
-  step(x: Tensor, state: LayerState, { gate, constants }: StepOptions = {}): [Tensor, LayerState] {
-    const [y, next] = this.layer.step(x, state, { constants });
+  step(x: Tensor, state: LayerState, { gate }: StepOptions = {}): [Tensor, LayerState] {
+    const [y, next] = this.layer.step(x, state);
     return [this.output(y, gate), next];
   }
 
   initialState(batch: number): LayerState {
     return this.layer.initialState(batch);
-  }
-
-  stepConstants(): StepConstants {
-    return this.layer.stepConstants?.() ?? {};
   }
 
   /** Pointwise in time, so that it is the same for sequences and single samples. */
