@@ -1,17 +1,8 @@
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { type Device, longConv, OutOfRangeError, RandomGenerator, reference, type Tensor } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { H3SSM, S4D, ShiftSSM } from '../src/index';
-import { floatDevices } from './devices';
 import { expectNumbers } from './golden';
 import { disposeEmpty, evaluate, upload } from './harness';
-
-testSequenceLayer({ describe, it }, 'H3SSM', (random) => new H3SSM({ dModel: 4, dState: 4, nSsm: 2 }, random), {
-  devices: floatDevices,
-});
-testSequenceLayer({ describe, it }, 'ShiftSSM', (random) => new ShiftSSM({ dModel: 3, dState: 5 }, random), {
-  devices: floatDevices,
-});
 
 describe('parts of H3', () => {
   let device: Device;

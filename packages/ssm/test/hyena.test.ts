@@ -1,24 +1,8 @@
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { type Device, OutOfRangeError, RandomGenerator, reference, scope, type Tensor } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Hyena, type HyenaConfig, HyenaConvolution } from '../src/index';
-import { floatDevices } from './devices';
 import { expectNumbers } from './golden';
 import { disposeEmpty, evaluate, upload } from './harness';
-
-const small = { lMax: 40, filterOrder: 4, sineFrequency: 2 };
-testSequenceLayer(
-  { describe, it },
-  'Hyena of order 3',
-  (random) => new Hyena({ dModel: 2, order: 3, ...small, embDim: 5, innerMlps: 1 }, random),
-  { devices: floatDevices },
-);
-testSequenceLayer(
-  { describe, it },
-  'Hyena’s convolution, normalized',
-  (random) => new HyenaConvolution({ dModel: 3, ...small, windowShift: 0.05, normalized: true }, random),
-  { devices: floatDevices },
-);
 
 describe('Hyena', () => {
   let device: Device;

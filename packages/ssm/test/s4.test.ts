@@ -1,20 +1,8 @@
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { type Device, grad, OutOfRangeError, RandomGenerator, reference, scope, type Tensor } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S4, type S4Config, S4D } from '../src/index';
-import { floatDevices } from './devices';
 import { expectNumbers } from './golden';
 import { disposeEmpty, evaluate, upload } from './harness';
-
-testSequenceLayer({ describe, it }, 'S4', (random) => new S4({ dModel: 2, dState: 6 }, random), {
-  devices: floatDevices,
-});
-testSequenceLayer(
-  { describe, it },
-  'S4 with tied copies, C̃ of 10 samples',
-  (random) => new S4({ dModel: 4, dState: 4, nSsm: 2, kernelLength: 10, learningRate: null, bClip: null }, random),
-  { devices: floatDevices },
-);
 
 describe('S4', () => {
   let device: Device;

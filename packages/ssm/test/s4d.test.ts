@@ -1,27 +1,8 @@
 import { type Device, grad, OutOfRangeError, RandomGenerator, reference, type Tensor } from '@mamba-ts/tensor';
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Discretization, discretizations, S4D, type S4DConfig, s4dInits } from '../src/index';
-import { floatDevices } from './devices';
+import { type Discretization, discretizations, S4D, type S4DConfig } from '../src/index';
 import { disposeEmpty, evaluate, upload } from './harness';
 import { expectNumbers, golden, missing } from './golden';
-
-for (const init of s4dInits) {
-  for (const discretization of discretizations) {
-    testSequenceLayer(
-      { describe, it },
-      `S4D ${init}, ${discretization}`,
-      (random) => new S4D({ dModel: 4, dState: 6, init, discretization }, random),
-      { devices: floatDevices },
-    );
-  }
-}
-testSequenceLayer(
-  { describe, it },
-  'S4D with tied copies',
-  (random) => new S4D({ dModel: 6, dState: 4, nSsm: 2, learningRate: null }, random),
-  { devices: floatDevices },
-);
 
 describe('S4D', () => {
   let device: Device;

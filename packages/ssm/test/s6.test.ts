@@ -8,37 +8,12 @@ import {
   scope,
   type Tensor,
 } from '@mamba-ts/tensor';
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inverseSoftplus, S6, type S6Config } from '../src/index';
-import { floatDevices } from './devices';
 import { disposeEmpty, evaluate, upload } from './harness';
 import { expectNumbers, golden, missing } from './golden';
 
 const none = { delta: false, B: false, C: false };
-const variants: Record<string, Omit<S6Config, 'dModel'>> = {
-  'of Mamba': {},
-  'with dState 1': { dState: 1 },
-  complex: { aInit: 's4d-lin' },
-  'random A, constant projection': { aInit: 'random', dtInit: 'constant', dtScale: 0.5 },
-  'A = -1/2, rank 3': { aInit: 'minus-half', dtRank: 3 },
-  'static delta (rank 0)': { dtRank: 0 },
-  'only delta selective': { selective: { B: false, C: false } },
-  'only B selective': { selective: { delta: false, C: false } },
-  'only C selective': { selective: { delta: false, B: false } },
-  'nothing selective': { selective: none },
-  'complex, static B': { aInit: 's4d-lin', selective: { B: false } },
-  'complex, nothing selective': { aInit: 's4d-lin', selective: none },
-  'zero-order hold': { discretization: 'zoh' },
-  'zero-order hold, complex': { discretization: 'zoh', aInit: 's4d-lin' },
-  'zero-order hold, static B': { discretization: 'zoh', selective: { B: false } },
-};
-for (const [name, config] of Object.entries(variants)) {
-  testSequenceLayer({ describe, it }, `S6 ${name}`, (random) => new S6({ dModel: 4, dState: 4, ...config }, random), {
-    devices: floatDevices,
-  });
-}
-
 describe('S6', () => {
   let device: Device;
   beforeAll(async () => {

@@ -9,25 +9,10 @@ import {
   type Tensor,
   tensor,
 } from '@mamba-ts/tensor';
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chunkedSsd, SSD, type SSDConfig, type SsdOperands } from '../src/index';
-import { floatDevices } from './devices';
 import { expectNumbers, golden, missing, type Nested } from './golden';
 import { disposeEmpty, evaluate, upload } from './harness';
-
-const variants: Record<string, Omit<SSDConfig, 'dModel'>> = {
-  'two heads': {},
-  'two groups, chunks of 1': { nGroups: 2, chunkSize: 1 },
-  'one head, D a channel': { headDim: 4, dPerChannel: true, chunkSize: 4 },
-  'dt clamped': { dtLimit: [0.01, 0.5], headDim: 1, nGroups: 2 },
-};
-for (const [name, config] of Object.entries(variants)) {
-  const sizes = { dModel: 4, headDim: 2, dState: 3, chunkSize: 3 };
-  testSequenceLayer({ describe, it }, `SSD ${name}`, (random) => new SSD({ ...sizes, ...config }, random), {
-    devices: floatDevices,
-  });
-}
 
 describe('SSD', () => {
   let device: Device;

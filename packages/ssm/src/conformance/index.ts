@@ -1,10 +1,12 @@
 import { type Device, type MemoryUse, reference, ShapeError } from '@mamba-ts/tensor';
 import { expectClose, expectError } from './assertions';
 import { testGradients } from './gradients';
+import { testLongRuns } from './long-runs';
 import { testResets, testSequences } from './sequences';
 import { testStates } from './states';
 import { expectMemory, type LayerFactory, Subject, type Test } from './subject';
 
+export { sequenceLayers } from './layers';
 export type { LayerFactory, TestedLayer } from './subject';
 
 /** What the suite needs of a test runner; vitest, jest and mocha have it under these names, `node:test` too. */
@@ -26,6 +28,8 @@ export interface SequenceLayerTests {
   readonly referenceTolerance?: number;
   /** False for a layer that refuses `resets`. Default true. */
   readonly resets?: boolean;
+  /** Length of the long runs: what a layer of limited length can take. Default 200. */
+  readonly longRun?: number;
 }
 
 /**
@@ -44,7 +48,7 @@ export function testSequenceLayer(
   options: SequenceLayerTests = {},
 ): void {
   const { devices = {}, tolerance = 2e-5, gradientTolerance = 1e-4, referenceTolerance = 1e-10 } = options;
-  const { resets = true, reference: onReference = true } = options;
+  const { resets = true, longRun = 200, reference: onReference = true } = options;
   describe(`sequence layer ${name}`, () => {
     for (const [deviceName, create] of Object.entries({ ...(onReference && { reference }), ...devices })) {
       describe(`on ${deviceName}`, () => {
@@ -64,6 +68,7 @@ export function testSequenceLayer(
         testSequences(test);
         testStates(test);
         if (resets) testResets(test);
+        testLongRuns(test, { length: longRun, resets });
         testGradients(test, factory, { resets, gradientTolerance });
         testWidth(test);
         if (deviceName !== 'reference') testAgainstReference(test, factory);

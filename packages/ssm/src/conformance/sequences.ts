@@ -39,6 +39,9 @@ export function testSequences(test: Test): void {
         const x = s.values(2, length, s.dModel);
         return [s.layer.prefill(x)[0], s.layer.forward(x)];
       });
+    }
+    // More steps than these are in the long runs.
+    for (const length of [1, 2, 7]) {
       await s.expectEqual(`steps, length ${length}`, () => {
         const x = s.values(2, length, s.dModel);
         return [concat(s.steps(x, s.layer.initialState(2))[0], 1), s.layer.forward(x)];
@@ -47,7 +50,7 @@ export function testSequences(test: Test): void {
   });
 
   test('prefill of any prefix, then steps, equals forward', async (s) => {
-    for (const prefix of [1, 2, 3, 5, 12]) {
+    for (const prefix of [1, 5, 12]) {
       await s.expectEqual(`prefix of ${prefix}`, () => {
         const x = s.values(2, 14, s.dModel);
         const [start, state] = s.layer.prefill(x.slice(1, 0, prefix));
@@ -57,7 +60,7 @@ export function testSequences(test: Test): void {
   });
 
   test('prefill in chunks equals forward', async (s) => {
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const length = 5 + Math.floor(s.uniform() * 25);
       await s.expectEqual(`length ${length}`, () => {
         const x = s.values(2, length, s.dModel);

@@ -1,14 +1,21 @@
 import { compile, type Tensor, type Variable, variable } from '@mamba-ts/tensor';
+import {
+  readSafetensors,
+  type SafetensorsTensor,
+  tensorFromFloats,
+  toFloat64,
+  writeSafetensors,
+} from '@mamba-ts/nn/safetensors';
 import type { LayerState } from '../sequence-layer';
 import { expectClose, expectSame } from './assertions';
-import type { Test } from './subject';
+import type { SavedState, Test } from './subject';
 
 /**
  * States are values: they can be kept, copied to the host and back, rolled back to, and updated in place by a compiled
  * step.
  */
 export function testStates(test: Test): void {
-  test('a state saved as plain arrays and restored continues identically', async (s) => {
+  test('a state saved as JSON or safetensors and restored continues identically', async (s) => {
     const [x, rest] = await s.run(() => [s.values(2, 6, s.dModel), s.values(2, 4, s.dModel)]);
     const input = (): Tensor => s.upload([2, 6, s.dModel], x);
     const saved = await s.saveState(() => s.layer.prefill(input())[1]);
@@ -16,6 +23,14 @@ export function testStates(test: Test): void {
     const continued = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.restoreState(saved))[0]);
     const restored = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.restoreState(again))[0]);
     expectSame('outputs', restored, continued);
+    const file = readSafetensors(writeSafetensors(asTensors(saved))).tensors;
+    const shapes = Object.entries(saved).map(([name, { shape }]) => [name, shape] as const);
+    const fromFile = (): LayerState =>
+      Object.fromEntries(
+        shapes.map(([name, shape]) => [name, s.upload(shape, toFloat64(file.get(name) as SafetensorsTensor))]),
+      );
+    const reread = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), fromFile())[0]);
+    expectSame('outputs after safetensors', reread, continued);
     const straight = await s.run(() => s.steps(s.upload([2, 4, s.dModel], rest), s.layer.prefill(input())[1])[0]);
     straight.forEach((y, i) => expectClose(`step ${i}`, continued[i], y, s.tolerance));
   });
@@ -58,4 +73,14 @@ export function testStates(test: Test): void {
     step.dispose();
     for (const v of Object.values(variables)) v.dispose();
   });
+}
+
+/** In float64: what float32 devices hold fits, too. */
+function asTensors(saved: SavedState): Map<string, SafetensorsTensor> {
+  return new Map(
+    Object.entries(saved).map(([name, { shape, values }]) => [
+      name,
+      tensorFromFloats(Float64Array.from(values), shape, 'F64'),
+    ]),
+  );
 }

@@ -1,5 +1,6 @@
 import { Module } from '@mamba-ts/nn';
 import {
+  compile,
   type Device,
   type MemoryUse,
   RandomGenerator,
@@ -7,6 +8,7 @@ import {
   scope,
   Tensor,
   tensor,
+  type Variable,
   variable,
 } from '@mamba-ts/tensor';
 import type { LayerState, SequenceLayer } from '../sequence-layer';
@@ -103,6 +105,59 @@ export class Subject {
       state = next;
     }
     return [outputs, state];
+  }
+
+  /**
+   * The outputs of one step a sample of x, (batch, length, dModel) row-major, from the initial state: by a compiled step with the
+   * state in variables, or, where the state grows, one by one.
+   */
+  async runSteps(shape: readonly [number, number, number], x: ArrayLike<number>): Promise<Float64Array> {
+    const [batch, length, width] = shape;
+    const y = new Float64Array(batch * length * width);
+    const sample = (t: number): Float64Array =>
+      Float64Array.from(
+        { length: batch * width },
+        (_, i) => x[(Math.floor(i / width) * length + t) * width + (i % width)],
+      );
+    const keep = (t: number, values: ArrayLike<number>): void => {
+      for (let i = 0; i < batch * width; i++) y[(Math.floor(i / width) * length + t) * width + (i % width)] = values[i];
+    };
+    const initial = this.layer.initialState(batch);
+    const input = variable(scope(() => this.upload([batch, width], sample(0))));
+    const state: Record<string, Variable> = {};
+    for (const [name, t] of Object.entries(initial)) state[name] = variable(t);
+    for (const t of Object.values(initial)) t.dispose();
+    const constant = this.layer.constantState;
+    const step = constant ? compile(() => this.assignStep(input, state)) : null;
+    for (let t = 0; t < length; t++) {
+      input.write(sample(t));
+      if (step) {
+        keep(t, Float64Array.from(await step().data()));
+        continue;
+      }
+      const names = Object.keys(state);
+      const [values, next] = scope(() => {
+        const [out, after] = this.layer.step(input, state);
+        const kept = [out.add(0), ...names.map((name) => variable(after[name]))] as const;
+        realize(kept[0]);
+        return [kept[0], kept.slice(1) as Variable[]] as const;
+      });
+      names.forEach((name, i) => {
+        state[name].dispose();
+        state[name] = next[i];
+      });
+      keep(t, Float64Array.from(await values.data()));
+      values.dispose();
+    }
+    step?.dispose();
+    for (const v of [input, ...Object.values(state)]) v.dispose();
+    return y;
+  }
+
+  private assignStep(input: Tensor, state: Readonly<Record<string, Variable>>): Tensor {
+    const [y, next] = this.layer.step(input, state);
+    for (const [name, v] of Object.entries(state)) v.assign(next[name]);
+    return y;
   }
 
   /** Fails if `body` leaves buffers or bytes behind. */
