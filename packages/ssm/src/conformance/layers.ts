@@ -36,11 +36,8 @@ export const sequenceLayers: Readonly<Record<string, LayerFactory>> = {
   'S4 with tied copies, C̃ of 10 samples': (random) =>
     new S4({ dModel: 4, dState: 4, nSsm: 2, kernelLength: 10, learningRate: null, bClip: null }, random),
   'S4D lin, zoh': s4d({ init: 'lin' }),
-  'S4D inv, zoh': s4d({ init: 'inv' }),
-  'S4D quad, zoh': s4d({ init: 'quad' }),
   'S4D legs, bilinear': s4d({ init: 'legs', discretization: 'bilinear' }),
   'S4D real, zoh': s4d({ init: 'real' }),
-  'S4D real, bilinear': s4d({ init: 'real', discretization: 'bilinear' }),
   'S4D with tied copies': s4d({ dState: 4, nSsm: 2, learningRate: null }),
   H3SSM: (random) => new H3SSM({ dModel: 4, dState: 4, nSsm: 2 }, random),
   ShiftSSM: (random) => new ShiftSSM({ dModel: 3, dState: 5 }, random),

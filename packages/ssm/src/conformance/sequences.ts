@@ -41,7 +41,7 @@ export function testSequences(test: Test): void {
       });
     }
     // More steps than these are in the long runs.
-    for (const length of [1, 2, 7]) {
+    for (const length of [1, 5]) {
       await s.expectEqual(`steps, length ${length}`, () => {
         const x = s.values(2, length, s.dModel);
         return [concat(s.steps(x, s.layer.initialState(2))[0], 1), s.layer.forward(x)];
@@ -50,9 +50,9 @@ export function testSequences(test: Test): void {
   });
 
   test('prefill of any prefix, then steps, equals forward', async (s) => {
-    for (const prefix of [1, 5, 12]) {
+    for (const prefix of [1, 6]) {
       await s.expectEqual(`prefix of ${prefix}`, () => {
-        const x = s.values(2, 14, s.dModel);
+        const x = s.values(2, 9, s.dModel);
         const [start, state] = s.layer.prefill(x.slice(1, 0, prefix));
         return [concat([start, ...s.steps(x.slice(1, prefix), state)[0]], 1), s.layer.forward(x)];
       });

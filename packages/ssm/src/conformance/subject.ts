@@ -123,7 +123,9 @@ export class Subject {
       for (let i = 0; i < batch * width; i++) y[(Math.floor(i / width) * length + t) * width + (i % width)] = values[i];
     };
     const initial = this.layer.initialState(batch);
-    const input = variable(scope(() => this.upload([batch, width], sample(0))));
+    const first = this.upload([batch, width], sample(0));
+    const input = variable(first);
+    first.dispose();
     const state: Record<string, Variable> = {};
     for (const [name, t] of Object.entries(initial)) state[name] = variable(t);
     for (const t of Object.values(initial)) t.dispose();
