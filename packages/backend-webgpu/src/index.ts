@@ -1,1 +1,2 @@
-export type { Device } from '@mamba-ts/tensor';
+export { webgpu, type WebGpuOptions } from './open';
+export { WebGpuBackend } from './backend';
