@@ -18,9 +18,14 @@ import type { SequenceLayer, SequenceOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
 import { inverseSoftplus, logTimeSteps, type TimeStepRange } from './time-step-init';
 
-/** Initial A (Mamba, Table 8): −(n+1), −½, −exp(N(0, 1)), or the complex −½ + iπn. */
-export type S6Init = 's4d-real' | 'minus-half' | 'random' | 's4d-lin';
-export const s6Inits: readonly S6Init[] = ['s4d-real', 'minus-half', 'random', 's4d-lin'];
+/**
+ * Initial A (Mamba, Table 8): −(n+1), −½, −exp(N(0, 1)), or complex: −½ + iπn as S4D defines Lin and all code has it, or −½ + in as
+ * the table writes it.
+ */
+export type S6Init = 's4d-real' | 'minus-half' | 'random' | 's4d-lin' | 'minus-half-plus-ni';
+export const s6Inits: readonly S6Init[] = ['s4d-real', 'minus-half', 'random', 's4d-lin', 'minus-half-plus-ni'];
+
+const complexInits: readonly S6Init[] = ['s4d-lin', 'minus-half-plus-ni'];
 
 export interface S6Config extends TimeStepRange {
   /** Width of this layer: dInner of a Mamba block. */
@@ -31,6 +36,11 @@ export interface S6Config extends TimeStepRange {
   readonly dtRank?: number | 'auto';
   /** Which of Δ, B, C depend on the input (Mamba, Table 7). Default: all. */
   readonly selective?: { readonly delta?: boolean; readonly B?: boolean; readonly C?: boolean };
+  /**
+   * How B and C start where they are not selective, which is not published: `s4d`, B = 1 and C normal of variance 1; `linear`, both
+   * U(±1/√dModel), the scale of the projection that they replace. Default `s4d`.
+   */
+  readonly constantInit?: 's4d' | 'linear';
   /** Default `s4d-real`. */
   readonly aInit?: S6Init;
   /**
@@ -127,7 +137,7 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     super();
     checkConfig(config);
     const { dModel, dState = 16, aInit = 's4d-real', selective = {}, discretization = 'euler' } = config;
-    const complex = aInit === 's4d-lin';
+    const complex = complexInits.includes(aInit);
     const rank = config.dtRank ?? 'auto';
     this.dModel = dModel;
     this.discretization = discretization;
@@ -145,17 +155,19 @@ export class S6 extends Module implements SequenceLayer<S6State> {
     );
     this.A_imag = complex
       ? parameter(
-          scope(() => tensor(s4dModes('lin', dState).im, { device }).expand(...shape)),
+          scope(() => tensor(imaginaryParts(aInit, dState), { device }).expand(...shape)),
           constants,
         )
       : null;
     this.D = parameter(full([dModel], 1, { device }), constants);
-    // Not published: B = 1 and C complex or real normal of variance 1, as in S4D.
-    this.B = selective.B === false ? parameter(scope(() => this.constantOne(shape, complex, random))) : null;
-    this.C =
-      selective.C === false
-        ? parameter(complex ? random.normal([...shape, 2], 0, Math.SQRT1_2) : random.normal(shape))
-        : null;
+    const { constantInit = 's4d' } = config;
+    const constantShape = complex ? [...shape, 2] : shape;
+    const bound = 1 / Math.sqrt(dModel);
+    const linear = (): Tensor => random.uniform(constantShape, -bound, bound);
+    const one = (): Tensor => scope(() => this.constantOne(shape, complex, random));
+    const normal = (): Tensor => random.normal(constantShape, 0, complex ? Math.SQRT1_2 : 1);
+    this.B = selective.B === false ? parameter(constantInit === 's4d' ? one() : linear()) : null;
+    this.C = selective.C === false ? parameter(constantInit === 's4d' ? normal() : linear()) : null;
   }
 
   forward(x: Tensor, options: SequenceOptions = {}): Tensor {
@@ -245,6 +257,11 @@ export class S6 extends Module implements SequenceLayer<S6State> {
   }
 }
 
+function imaginaryParts(init: S6Init, dState: number): Float64Array {
+  const { im } = s4dModes('lin', dState);
+  return init === 's4d-lin' ? im : im.map((_, n) => n);
+}
+
 /** (dModel, modes) */
 function initialLogA(init: S6Init, shape: readonly number[], random: RandomGenerator): Tensor {
   const { device } = random.state;
@@ -266,6 +283,7 @@ const settings: Readonly<Record<keyof S6Config, true>> = {
   dState: true,
   dtRank: true,
   selective: true,
+  constantInit: true,
   aInit: true,
   discretization: true,
   dtMin: true,
@@ -290,13 +308,14 @@ function checkConfig(config: S6Config): void {
   checkSize('S6', 'dState', dState);
   if (dtRank !== 'auto') checkSize('S6', 'dtRank', dtRank, 0);
   checkChoice('S6', 'aInit', aInit, s6Inits);
+  checkChoice('S6', 'constantInit', config.constantInit ?? 's4d', ['s4d', 'linear']);
   checkChoice('S6', 'discretization', discretization, ['euler', 'zoh']);
   checkChoice('S6', 'dtInit', dtInit, ['random', 'constant']);
   checkTimeSteps('S6', config.dtMin ?? 0.001, config.dtMax ?? 0.1);
   checkPositive('S6', 'dtScale', config.dtScale ?? 1);
   checkPositive('S6', 'dtInitFloor', config.dtInitFloor ?? 1e-4);
-  if (aInit === 's4d-lin' && dState % 2 !== 0)
+  if (complexInits.includes(aInit) && dState % 2 !== 0)
     throw new OutOfRangeError(
-      `S6: dState is ${dState}, expected an even number with aInit s4d-lin (two real states for each complex one)`,
+      `S6: dState is ${dState}, expected an even number with aInit ${aInit} (two real states for each complex one)`,
     );
 }

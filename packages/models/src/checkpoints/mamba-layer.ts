@@ -48,7 +48,7 @@ export function mambaSettings({ block, layer }: LanguageModelConfig): MambaLayer
   };
   if (Object.values(selective as object).includes(false)) refuse('selective', selective, 'all of them');
   // The others differ in the values that a checkpoint holds anyway.
-  if (aInit === 's4d-lin') refuse('aInit', aInit, 'a real A');
+  if (aInit === 's4d-lin' || aInit === 'minus-half-plus-ni') refuse('aInit', aInit, 'a real A');
   if (discretization !== 'euler') refuse('discretization', discretization, '"euler"');
   return filled('a Mamba checkpoint', mambaDefaults, { ...saidBy(block), ...rest });
 }
