@@ -134,4 +134,4 @@ template <typename A, typename B, int M, int R, int U> __device__ __forceinline_
   extern "C" __global__ void __launch_bounds__(threads) few_rows_##a##_##b##_m##M##r##R(const __grid_constant__ MatmulArguments p) { \
     fewRows<A, B, M, R, U>(p); \
   }
-#define FEW_ROWS_SIZES(A, a, B, b) FEW_ROWS(A, a, B, b, 1, 1, 3) FEW_ROWS(A, a, B, b, 1, 4, 2) FEW_ROWS(A, a, B, b, 4, 1, 2) FEW_ROWS(A, a, B, b, 4, 4, 1)
+#define FEW_ROWS_SIZES(A, a, B, b) FEW_ROWS(A, a, B, b, 1, 1, 2) FEW_ROWS(A, a, B, b, 1, 4, 1) FEW_ROWS(A, a, B, b, 4, 1, 2) FEW_ROWS(A, a, B, b, 4, 4, 1)

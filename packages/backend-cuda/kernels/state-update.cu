@@ -1,6 +1,7 @@
 // One step of the selective scan, for decoding: four lanes share a channel. Reads each state before it writes it, so both may be one array.
 #include "fault.cuh"
 #include "numbers.cuh"
+#include "overlap.cuh"
 
 // As in src/routines/state-update.ts: every field takes 8 bytes.
 struct StateUpdateArguments {
@@ -52,8 +53,8 @@ template <> struct Value<true> {
   __device__ __forceinline__ void store(float *to, long long at) const { to[2 * at] = r, to[2 * at + 1] = i; }
 };
 
-// One channel of one sequence. Quads: dState is a multiple of 16, states are real, B and C variable and float32: four neighbouring states a lane.
-template <bool Parts, bool Quads> __device__ __forceinline__ void updateChannel(const StateUpdateArguments &p, long long b, long long d, bool active, bool writes) {
+// One channel of one sequence.
+template <bool Parts> __device__ __forceinline__ void updateChannel(const StateUpdateArguments &p, long long b, long long d, bool active, bool writes) {
   const int lane = threadIdx.x % lanes, dState = static_cast<int>(p.dState);
   const long long row = b * p.channels + d;
   const int group = static_cast<int>(d) / static_cast<int>(p.channels / p.groups) * dState;
@@ -66,30 +67,13 @@ template <bool Parts, bool Quads> __device__ __forceinline__ void updateChannel(
   if (p.softplus) dt = softplus(dt);
   const float dtu = dt * u;
   float sum = 0.f;
-  if constexpr (Quads) {
-    constexpr float toBase2 = 1.4426950408889634f;
-    for (int n = lane * 4; n < dState; n += lanes * 4) {
-      float4 h = *reinterpret_cast<const float4 *>(p.state + row * dState + n);
-      const float4 a = __ldg(reinterpret_cast<const float4 *>(p.A + constant + n));
-      const float4 x = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.B) + atB + n);
-      const float4 c = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.C) + atC + n);
-      const float scale = dt * toBase2;
-      h.x = fmaf(exp2f(scale * a.x), h.x, dtu * x.x);
-      h.y = fmaf(exp2f(scale * a.y), h.y, dtu * x.y);
-      h.z = fmaf(exp2f(scale * a.z), h.z, dtu * x.z);
-      h.w = fmaf(exp2f(scale * a.w), h.w, dtu * x.w);
-      sum = fmaf(c.x, h.x, fmaf(c.y, h.y, fmaf(c.z, h.z, fmaf(c.w, h.w, sum))));
-      if (writes) *reinterpret_cast<float4 *>(p.next + row * dState + n) = h;
-    }
-  } else {
-    const int typeB = p.variableB ? static_cast<int>(p.typeB) : typeFloat, typeC = p.variableC ? static_cast<int>(p.typeC) : typeFloat;
+  const int typeB = p.variableB ? static_cast<int>(p.typeB) : typeFloat, typeC = p.variableC ? static_cast<int>(p.typeC) : typeFloat;
 #pragma unroll 4
-    for (int n = lane; n < dState; n += lanes) {
-      Value<Parts> h = Value<Parts>::load(typeFloat, p.state, row * dState + n);
-      h.step(dt, dtu, Value<Parts>::load(typeFloat, p.A, constant + n), Value<Parts>::load(typeB, p.B, atB + n));
-      sum += h.read(Value<Parts>::load(typeC, p.C, atC + n));
-      if (writes) h.store(p.next, row * dState + n);
-    }
+  for (int n = lane; n < dState; n += lanes) {
+    Value<Parts> h = Value<Parts>::load(typeFloat, p.state, row * dState + n);
+    h.step(dt, dtu, Value<Parts>::load(typeFloat, p.A, constant + n), Value<Parts>::load(typeB, p.B, atB + n));
+    sum += h.read(Value<Parts>::load(typeC, p.C, atC + n));
+    if (writes) h.store(p.next, row * dState + n);
   }
   for (int mask = lanes / 2; mask >= 1; mask /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, mask);
   if (!active || lane != 0) return;
@@ -102,14 +86,67 @@ template <bool Parts, bool Quads> __device__ __forceinline__ void updateChannel(
 }
 
 // x: channels, y: sequences in turn.
-template <bool Parts, bool Quads> __device__ __forceinline__ void update(const StateUpdateArguments &p) {
+template <bool Parts> __device__ __forceinline__ void update(const StateUpdateArguments &p) {
   const long long channel = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) / lanes;
   const bool active = channel < p.channels, writes = active && !faulted(p.fault);
-  for (long long b = blockIdx.y; b < p.batch; b += gridDim.y) updateChannel<Parts, Quads>(p, b, active ? channel : 0, active, writes);
+  for (long long b = blockIdx.y; b < p.batch; b += gridDim.y) updateChannel<Parts>(p, b, active ? channel : 0, active, writes);
+}
+
+// Real states, 16 a channel: four neighbours a lane. B and C variable, everything but y float32. `Rows` sequences at once, so that their states are
+// all on their way together.
+template <int Rows> __device__ __forceinline__ void quads(const StateUpdateArguments &p) {
+  const int lane = threadIdx.x % lanes, n = lane * 4;
+  const int channel = (blockIdx.x * blockDim.x + threadIdx.x) / lanes;
+  const bool active = channel < p.channels;
+  const int d = active ? channel : 0, group = d / static_cast<int>(p.channels / p.groups) * 16;
+  const long long b0 = static_cast<long long>(blockIdx.y) * Rows;
+  const auto present = [&](int r) { return active && b0 + r < p.batch; };
+  const auto row = [&](int r) { return (b0 + r < p.batch ? b0 + r : b0) * p.channels + d; };
+#pragma unroll
+  for (int r = 0; r < Rows; r++) prefetch(p.state + row(r) * 16 + n);
+  prefetch(p.A + static_cast<long long>(d) * 16 + n);
+  awaitEarlier();
+  float4 h[Rows];
+  float u[Rows], dt[Rows], gate[Rows];
+#pragma unroll
+  for (int r = 0; r < Rows; r++) {
+    const long long b = b0 + r < p.batch ? b0 + r : b0;
+    h[r] = *reinterpret_cast<const float4 *>(p.state + row(r) * 16 + n);
+    u[r] = static_cast<const float *>(p.u)[b * p.rowU + d];
+    dt[r] = static_cast<const float *>(p.delta)[b * p.rowDelta + d];
+    gate[r] = p.z != nullptr ? static_cast<const float *>(p.z)[b * p.rowZ + d] : 0.f;
+  }
+  constexpr float toBase2 = 1.4426950408889634f;
+  const float4 a = __ldg(reinterpret_cast<const float4 *>(p.A + static_cast<long long>(d) * 16 + n));
+  const float bias = p.deltaBias != nullptr ? p.deltaBias[d] : 0.f, skip = p.D != nullptr ? p.D[d] : 0.f;
+  const bool writes = !faulted(p.fault);
+#pragma unroll
+  for (int r = 0; r < Rows; r++) {
+    const long long b = b0 + r < p.batch ? b0 + r : b0;
+    const float4 x = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.B) + b * p.rowB + group + n);
+    const float4 c = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.C) + b * p.rowC + group + n);
+    float step = dt[r] + bias;
+    if (p.softplus) step = softplus(step);
+    const float scale = step * toBase2, input = step * u[r];
+    h[r].x = fmaf(exp2f(scale * a.x), h[r].x, input * x.x);
+    h[r].y = fmaf(exp2f(scale * a.y), h[r].y, input * x.y);
+    h[r].z = fmaf(exp2f(scale * a.z), h[r].z, input * x.z);
+    h[r].w = fmaf(exp2f(scale * a.w), h[r].w, input * x.w);
+    float sum = fmaf(c.x, h[r].x, fmaf(c.y, h[r].y, fmaf(c.z, h[r].z, c.w * h[r].w)));
+    if (writes && present(r)) *reinterpret_cast<float4 *>(p.next + row(r) * 16 + n) = h[r];
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+    if (lane == 0 && present(r)) {
+      sum = fmaf(skip, u[r], sum);
+      if (p.z != nullptr) sum *= gate[r] / (1.f + __expf(-gate[r]));
+      storeAs(static_cast<int>(p.typeY), p.y, row(r), sum);
+    }
+  }
 }
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(128) state_update_quads(const __grid_constant__ StateUpdateArguments p) { update<false, true>(p); }
-extern "C" __global__ void __launch_bounds__(128) state_update_real(const __grid_constant__ StateUpdateArguments p) { update<false, false>(p); }
-extern "C" __global__ void __launch_bounds__(128) state_update_complex(const __grid_constant__ StateUpdateArguments p) { update<true, false>(p); }
+extern "C" __global__ void __launch_bounds__(128) state_update_quads1(const __grid_constant__ StateUpdateArguments p) { quads<1>(p); }
+extern "C" __global__ void __launch_bounds__(128) state_update_quads4(const __grid_constant__ StateUpdateArguments p) { quads<4>(p); }
+extern "C" __global__ void __launch_bounds__(128) state_update_real(const __grid_constant__ StateUpdateArguments p) { update<false>(p); }
+extern "C" __global__ void __launch_bounds__(128) state_update_complex(const __grid_constant__ StateUpdateArguments p) { update<true>(p); }

@@ -38,11 +38,14 @@ export const stateUpdate: CudaRoutine = {
       return spec ? rowPitch(spec, sizeOf(spec.shape.slice(1))) : 0;
     };
     const at = (inputs: readonly bigint[], input: number): bigint => firstElement(inputs[input], call.inputs[input]);
-    const plain = !complex && variableB && variableC && [4, 5].every((i) => typeOf(call, i) === elementTypes.float32 && row(i) % 4 === 0);
-    const quads = plain && dState % 16 === 0;
-    const name = complex ? 'state_update_complex' : quads ? 'state_update_quads' : 'state_update_real';
+    const plain = !complex && variableB && variableC && dState === 16 && [1, 2, 4, 5, 7].every((i) => typeOf(call, i) === elementTypes.float32);
+    const quads = plain && row(4) % 4 === 0 && row(5) % 4 === 0 && Math.ceil(batch / 4) <= 65535;
+    // Four sequences a thread where that leaves every multiprocessor two blocks' worth of work and more.
+    const together = quads && batch * channels >= 256 * host.context.multiprocessors ? 4 : 1;
+    let name = complex ? 'state_update_complex' : 'state_update_real';
+    if (quads) name = `state_update_quads${together}`;
     const blocks = batch === 0 ? 0 : Math.ceil((channels * 4) / 128);
-    const geometry = { grid: [blocks, Math.min(batch, 65535)], block: [128] } as const;
+    const geometry = { grid: [blocks, quads ? Math.ceil(batch / together) : Math.min(batch, 65535)], block: [128] } as const;
     const typeY = elementTypes[(epilogue && castTo(call, epilogue)) ?? 'float32'];
     const kernel = new StructLaunch(host.context.driver, host.kernel(ptx, name), geometry, fields).set({
       typeY,
@@ -58,7 +61,7 @@ export const stateUpdate: CudaRoutine = {
         const views = { u: at(inputs, 1), delta: at(inputs, 2), B: at(inputs, 4), C: at(inputs, 5), z: at(inputs, 7) };
         kernel.set({ ...views, state, A, D, deltaBias, y, next }).launch(stream);
       },
-      describe: () => `${name}, ${blocks} × ${batch} blocks, 4 lanes a channel`,
+      describe: () => `${name}, ${geometry.grid.join(' × ')} blocks, 4 lanes a channel`,
     };
   },
 };

@@ -110,6 +110,9 @@ const scanCases: RoutineCase[] = [
   ...scans(2, 37, 6, 3, 2, false, false, true),
   ...scans(1, 70, 64, 16, 1, false, false, false),
   ...scans(2, 130, 48, 16, 1, false, false, true),
+  ...scans(3, 5, 24, 16, 2, false, false, true),
+  // Enough channels for four sequences a thread, whose last group is not full.
+  ...scans(7, 2, 6000, 16, 1, false, false, true),
   ...scans(2, 19, 5, 4, 1, true, false, true),
   ...scans(1, 40, 8, 16, 1, false, true, true),
   ...scans(3, 33, 4, 6, 2, true, true, true),
