@@ -1,0 +1,80 @@
+import type { DType, Instruction, Kernel, RoutineCall } from '@mamba-ts/tensor';
+import { describe, expect, it } from 'vitest';
+import { simpleEpilogue } from '../src/epilogue';
+import { type OwnPlan, planOwn } from '../src/routines/matmul/own-plan';
+import { productOf } from '../src/routines/matmul/product';
+
+const multiprocessors = 132;
+
+function product(m: number, k: number, n: number, types: readonly [DType, DType], transposeB = true, view?: { offset: number; pitch: number }): RoutineCall {
+  return {
+    name: 'matmul',
+    attributes: { transposeA: false, transposeB },
+    inputs: [{ shape: [1, m, k], dtype: types[0], ...(view && { view }) }, { shape: transposeB ? [1, n, k] : [1, k, n], dtype: types[1] }],
+    outputs: [{ shape: [1, m, n], dtype: 'float32' }],
+  };
+}
+
+const plan = (...args: Parameters<typeof product>): OwnPlan => planOwn(productOf(product(...args)), multiprocessors);
+const bf16 = ['bfloat16', 'bfloat16'] as const;
+const f32 = ['float32', 'float32'] as const;
+
+describe('own kernels of a product', () => {
+  it('read b once for few rows', () => {
+    expect(plan(1, 768, 50280, ['float32', 'bfloat16']).kernel).toBe('few_rows_f32_bf16_m1r4');
+    expect(plan(1, 1536, 80, bf16)).toMatchObject({ kernel: 'few_rows_bf16_bf16_m1r1', lanes: 32, prefetch: true });
+    expect(plan(1, 48, 1536, bf16).lanes).toBe(8);
+    expect(plan(8, 64, 33, f32)).toMatchObject({ kernel: 'few_rows_f32_f32_m4r1', grid: [5, 2, 1] });
+  });
+
+  it('use tensor cores where rows of 16-bit operands are whole vectors', () => {
+    expect(plan(4096, 4096, 4096, bf16)).toMatchObject({ kernel: 'bf16_128x128_nt', parts: 1 });
+    expect(plan(64, 64, 64, ['float16', 'float16'], false).kernel).toBe('f16_64x64_nn');
+    expect(plan(64, 63, 64, bf16).kernel).toBe('any_64x64');
+    expect(plan(64, 64, 64, bf16, true, { offset: 0, pitch: 76 }).kernel).toBe('any_64x64');
+    expect(plan(64, 64, 64, ['float32', 'bfloat16']).kernel).toBe('any_64x64');
+  });
+
+  it('cut long sums where the result alone has too few tiles, without losing terms', () => {
+    for (const [types, depth] of [[bf16, 32], [f32, 16]] as const) {
+      const { parts, partK, grid } = plan(64, 20000, 64, types);
+      expect(parts).toBeGreaterThan(1);
+      expect(partK % depth).toBe(0);
+      expect(parts * partK).toBeGreaterThanOrEqual(20000);
+      expect((parts - 1) * partK).toBeLessThan(20000);
+      expect(grid[2]).toBe(parts);
+    }
+  });
+
+  it('see rows of equal matrices as one tall product, and views by their pitch', () => {
+    const call = product(3, 8, 5, f32);
+    const batched = { ...call, inputs: [{ shape: [4, 3, 8], dtype: 'float32' } as const, call.inputs[1]], outputs: [{ shape: [4, 3, 5], dtype: 'float32' } as const] };
+    expect(productOf(batched)).toMatchObject({ batch: 1, m: 12, strideA: 0, strideB: 0, rowA: 8 });
+    expect(productOf(product(3, 8, 5, f32, true, { offset: 4, pitch: 20 })).rowA).toBe(20);
+  });
+});
+
+describe('epilogues that routines take', () => {
+  const shape = [1, 3, 4];
+  const access = (buffer: number, dtype: DType, strides: readonly number[]): Kernel['loads'][number] => ({ buffer, dtype, offset: 0, strides: [...strides], guards: [] });
+  const kernel = (body: readonly Instruction[], value: number, stored: DType = 'float32'): Kernel => ({
+    ...{ domain: shape, outerDims: 3, body, reduces: [], epilogue: [] },
+    loads: [access(0, 'float32', [12, 4, 1]), access(1, 'float32', [0, 0, 1]), access(2, 'float32', [12, 4, 1])],
+    stores: [{ access: access(3, stored, [12, 4, 1]), value, phase: 'body' }],
+  });
+  const load = (index: number): Instruction => ({ op: 'load', load: index, dtype: 'float32' });
+  const binary = (op: 'add' | 'sub' | 'mul', a: number, b: number): Instruction => ({ op, args: [a, b], dtype: 'float32' });
+
+  it('bias, activation and residual, in this order', () => {
+    const body = [load(0), load(1), binary('add', 1, 0), { op: 'sigmoid', args: [2], dtype: 'float32' } as const, binary('mul', 2, 3), load(2), binary('add', 4, 5)];
+    expect(simpleEpilogue(kernel(body, 6), shape)).toEqual({ type: 'float32', bias: 1, activation: 'silu', residual: { buffer: 2, type: 'float32' } });
+  });
+
+  it('a cast alone, and nothing that is something else', () => {
+    const cast = { op: 'cast', args: [0], to: 'bfloat16', dtype: 'float32' } as const;
+    expect(simpleEpilogue(kernel([load(0), cast], 1, 'bfloat16'), shape)).toEqual({ type: 'bfloat16' });
+    expect(simpleEpilogue(kernel([load(0), cast], 1, 'float32'), shape)).toBeNull();
+    expect(simpleEpilogue(kernel([load(0), load(2), binary('sub', 0, 1)], 2), shape)).toBeNull();
+    expect(simpleEpilogue(kernel([load(0), load(0), binary('add', 0, 1)], 2), shape)).toBeNull();
+  });
+});
