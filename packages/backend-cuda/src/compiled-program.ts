@@ -137,9 +137,10 @@ export class CompiledProgram implements Executable {
     if (program.arenaBytes > 0 && arena === null) throw new DeviceError(`cuda: a program needs an arena of ${program.arenaBytes} bytes and got none`);
     const buffers = externals.map((buffer, i) => host.own(buffer, program.slots[program.externals[i]].bytes, `buffer ${i}`));
     const base = program.arenaBytes > 0 ? host.own(arena as DeviceBuffer, program.arenaBytes, 'the arena') : null;
+    // Empty arrays have no address: routines take that for "not wanted".
     const addresses = program.slots.map((slot) => (slot.kind === 'arena' && base && slot.bytes > 0 ? base.pointer + BigInt(slot.offset) : 0n));
     program.externals.forEach((slot, i) => {
-      addresses[slot] = buffers[i].pointer;
+      if (program.slots[slot].bytes > 0) addresses[slot] = buffers[i].pointer;
     });
     return { addresses: [...addresses, ...shadows.map((s) => s.pointer)], buffers: base ? [...buffers, base] : buffers };
   }
