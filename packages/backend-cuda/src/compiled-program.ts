@@ -3,8 +3,10 @@ import { KernelArguments } from '@mamba-ts/scan-cuda/driver';
 import { DeviceError, type DeviceBuffer, type Executable, type Kernel, type Program, type Recording, type StepDescription } from '@mamba-ts/tensor';
 import type { CudaBuffer } from './cuda-buffer';
 import type { Faults } from './faults';
-import type { KernelCache, LoadedKernel } from './kernel-cache';
+import type { KernelCache, LoadedKernel, WantedKernel } from './kernel-cache';
+import { mostSets, type PrintedKernel } from './printer/kernel';
 import type { PreparedRoutine, RoutinePointers } from './routine';
+import { type Group, groupSteps } from './together';
 
 /** The backend as programs see it. */
 export interface ProgramHost {
@@ -36,7 +38,9 @@ interface Launch {
 
 /** A program whose kernels are loaded. Runs step by step on the backend's stream, or as a graph that was captured once. */
 export class CompiledProgram implements Executable {
-  private readonly steps: readonly Launch[];
+  /** What is launched, in order: most often one step each. */
+  private readonly groups: readonly Group[];
+  private readonly launches: readonly Launch[];
   /** Slots that a routine must not write itself, because a fault has to leave them alone: written next to it and copied. */
   private readonly shadowed = new Map<number, number>();
   private readonly raises: boolean;
@@ -49,12 +53,24 @@ export class CompiledProgram implements Executable {
     const outlives = (slot: number): boolean => this.raises && program.slots[slot].outlives === true;
     const stored = ({ kernel, buffers }: KernelStep): number[] => kernel.stores.map((s) => buffers[s.access.buffer]);
     const kernelSteps = program.steps.filter((s) => s.kind === 'kernel');
-    const loaded = host.kernels.load(kernelSteps.map((step) => ({ kernel: step.kernel, guarded: stored(step).some(outlives) })));
-    this.steps = program.steps.map((step) => {
-      if (step.kind === 'kernel') return new KernelCode(host, loaded[kernelSteps.indexOf(step)], step.buffers);
-      const routine = host.routine(step);
-      const copies = routine.guarded ? [] : step.outputs.filter(outlives);
-      return new RoutineCode(host, routine, step, copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
+    const wanted = new Map(kernelSteps.map((step): [Step, WantedKernel] => [step, { kernel: step.kernel, guarded: stored(step).some(outlives) }]));
+    const printedOf = (at: number): PrintedKernel | null => {
+      const kernel = wanted.get(program.steps[at]);
+      return kernel ? host.kernels.print(kernel) : null;
+    };
+    this.groups = groupSteps(
+      program,
+      (at) => printedOf(at)?.name ?? null,
+      (at) => mostSets(printedOf(at) as PrintedKernel, (program.steps[at] as KernelStep).buffers.length),
+    );
+    const kernelGroups = this.groups.filter(([first]) => program.steps[first].kind === 'kernel');
+    const loaded = host.kernels.load(kernelGroups.map((group) => ({ ...(wanted.get(program.steps[group[0]]) as WantedKernel), sets: group.length })));
+    this.launches = this.groups.map((group) => {
+      const [first] = group.map((at) => program.steps[at]);
+      if (first.kind === 'kernel') return new KernelCode(host, loaded[kernelGroups.indexOf(group)], group.flatMap((at) => (program.steps[at] as KernelStep).buffers));
+      const routine = host.routine(first);
+      const copies = routine.guarded ? [] : first.outputs.filter(outlives);
+      return new RoutineCode(host, routine, first, copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
     });
   }
 
@@ -67,7 +83,7 @@ export class CompiledProgram implements Executable {
   run(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): void {
     const shadows = this.allocateShadows();
     const { addresses } = this.bind(externals, arena, shadows);
-    for (const step of this.steps) step.launch(addresses);
+    for (const launch of this.launches) launch.launch(addresses);
     for (const buffer of shadows) this.host.free(buffer);
     if (!this.raises) return;
     // Whoever runs a program by itself goes on with its values at once: better to stop here, as the CPU does.
@@ -76,11 +92,11 @@ export class CompiledProgram implements Executable {
   }
 
   record(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): Recording {
-    const { host, steps } = this;
+    const { host, launches } = this;
     const shadows = this.allocateShadows();
     const { addresses, buffers } = this.bind(externals, arena, shadows);
     const graph = host.stream.capture(() => {
-      for (const step of steps) step.launch(addresses);
+      for (const launch of launches) launch.launch(addresses);
     });
     let disposed = false;
     return {
@@ -102,22 +118,29 @@ export class CompiledProgram implements Executable {
   }
 
   describe(): readonly StepDescription[] {
-    return this.steps.map(({ code }) => ({ code }));
+    const code = this.program.steps.map(() => '');
+    this.groups.forEach((group, i) => {
+      for (const at of group) code[at] = at === group[0] ? this.launches[i].code : `with step ${group[0]}`;
+    });
+    return code.map((text) => ({ code: text }));
   }
 
-  /** Runs once as `run`, with an event between steps; gives nanoseconds per step. */
+  /** Runs once as `run`, with an event between launches; gives nanoseconds per step, those of a shared launch at its first. */
   async profile(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): Promise<readonly number[]> {
     const { context, stream, faults } = this.host;
     const shadows = this.allocateShadows();
     const { addresses } = this.bind(externals, arena, shadows);
-    const events: CudaEvent[] = Array.from({ length: this.steps.length + 1 }, () => context.createEvent());
+    const events: CudaEvent[] = Array.from({ length: this.launches.length + 1 }, () => context.createEvent());
     events[0].record(stream);
-    this.steps.forEach((step, i) => {
-      step.launch(addresses);
+    this.launches.forEach((launch, i) => {
+      launch.launch(addresses);
       events[i + 1].record(stream);
     });
     stream.synchronize();
-    const times = this.steps.map((_, i) => events[i + 1].since(events[i]) * 1e6);
+    const times = this.program.steps.map(() => 0);
+    this.groups.forEach(([first], i) => {
+      times[first] = events[i + 1].since(events[i]) * 1e6;
+    });
     for (const event of events) event.destroy();
     for (const buffer of shadows) this.host.free(buffer);
     faults.check();
@@ -158,7 +181,10 @@ class KernelCode implements Launch {
   ) {
     const { extra } = kernel.printed;
     const count = slots.length + extra.length;
-    this.args = new KernelArguments(host.context.driver, 8 * count, Array.from({ length: count }, (_, i) => 8 * i));
+    // Several sets of buffers are one parameter, a list; the others follow.
+    const sets = kernel.printed.grid[2] > 1;
+    const parameters = Array.from({ length: count }, (_, i) => 8 * i).filter((_, i) => !sets || i === 0 || i >= slots.length);
+    this.args = new KernelArguments(host.context.driver, 8 * count, parameters);
     this.values = new BigUint64Array(this.args.bytes);
     extra.forEach((name, i) => {
       this.values[slots.length + i] = host.extra[name];

@@ -151,6 +151,11 @@ export class CudaBackend implements Backend {
     return routine.refuses?.(call, this.context) ?? null;
   }
 
+  /** One row: a sum of products reads the matrix at the rate of memory, and takes norm and residual along (results/h200-kernels.txt). */
+  lowersMatmul({ outputs: [{ shape: [batch, rows] }] }: RoutineCall): boolean {
+    return batch * rows === 1;
+  }
+
   scratchBytes(call: RoutineCall): number {
     return this.routine(call).scratchBytes(call, this.context);
   }

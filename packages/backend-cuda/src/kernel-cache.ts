@@ -8,10 +8,17 @@ export interface LoadedKernel {
   readonly run: CudaFunction;
 }
 
+/** A kernel and how it is to be printed: see PrintOptions. */
+export interface WantedKernel {
+  readonly kernel: Kernel;
+  readonly guarded: boolean;
+  readonly sets?: number;
+}
+
 /**
- * Printed kernels and their code on the device. The kernels that a program adds are compiled together, as one module: the driver compiles PTX at
- * about a millisecond a kernel, and keeps the result on disk by the hash of the text (`CUDA_CACHE_PATH`, `~/.nv/ComputeCache`), so that later
- * processes only load it. A cache of our own would hold the same bytes once more.
+ * Printed kernels and their code on the device. The kernels that a program adds are compiled together, as one module. The driver keeps the result
+ * on disk by the hash of the text (`CUDA_CACHE_PATH`, `~/.nv/ComputeCache`), so that later processes only load it: 47 programs of the conformance
+ * suite took 0.5 s instead of 2.1 s (results/h200-conformance.txt). A cache of our own would hold the same bytes once more.
  */
 export class KernelCache {
   private readonly printed = new Map<string, PrintedKernel>();
@@ -20,12 +27,12 @@ export class KernelCache {
 
   constructor(private readonly context: CudaContext) {}
 
-  /** Code of all these kernels, in order; `guarded` ones store nothing after a fault. */
-  load(kernels: readonly { readonly kernel: Kernel; readonly guarded: boolean }[]): LoadedKernel[] {
-    const printed = kernels.map(({ kernel, guarded }) => this.print(kernel, guarded));
+  /** Code of all these kernels, in order. */
+  load(kernels: readonly WantedKernel[]): LoadedKernel[] {
+    const printed = kernels.map((wanted) => this.print(wanted));
     const missing = new Map(printed.filter(({ name }) => !this.functions.has(name)).map((p) => [p.name, p]));
     if (missing.size > 0) {
-      const text = moduleHeader + [...missing.values()].map((p) => p.text).join('\n');
+      const text = moduleHeader(this.context.computeCapability) + [...missing.values()].map((p) => p.text).join('\n');
       const module = this.context.loadModule(new TextEncoder().encode(text));
       this.modules.push(module);
       for (const name of missing.keys()) this.functions.set(name, module.function(name));
@@ -33,10 +40,10 @@ export class KernelCache {
     return printed.map((p) => ({ printed: p, run: this.functions.get(p.name) as CudaFunction }));
   }
 
-  private print(kernel: Kernel, guarded: boolean): PrintedKernel {
-    const key = `${guarded}${JSON.stringify(kernel, nonFinite)}`;
+  print({ kernel, guarded, sets = 1 }: WantedKernel): PrintedKernel {
+    const key = `${guarded} ${sets} ${JSON.stringify(kernel, nonFinite)}`;
     let found = this.printed.get(key);
-    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded })));
+    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded, sets })));
     return found;
   }
 

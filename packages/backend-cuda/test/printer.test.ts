@@ -109,6 +109,21 @@ it('sums of every length, in every geometry', () => {
   }
 }, 120_000);
 
+it('one launch runs a kernel for several sets of buffers', () => {
+  for (const random of [productOf(24, 96, false, 'bfloat16', true), productOf(40, 30, true, 'float32', false)]) {
+    const { kernel, buffers } = random;
+    const printed = printKernel(kernel, { multiprocessors: 132, guarded: false, sets: 3 });
+    expect(printed.grid[2]).toBe(3);
+    const sets = [1, 2, 3].map((factor) => buffers.map((b) => ({ ...b, values: b.values.map((v) => v * factor) })));
+    const got = run(printed, { buffers: sets.flat() });
+    sets.forEach((set, s) => {
+      const want = interpreted(kernel, set);
+      want.forEach((values, b) => values.forEach((v, i) => expect(Math.abs(got[s * buffers.length + b][i] - v)).toBeLessThan(1e-3)));
+    });
+    texts.push(printed.text);
+  }
+});
+
 it('a kernel that is guarded leaves memory alone after a fault', () => {
   for (const random of [productOf(3, 1000, false, 'float32', true), randomKernel(randomSource(3), sizes.small)]) {
     const printed = print(random.kernel, 4, true);
@@ -138,7 +153,7 @@ it('prints what the assembler takes', (context) => {
   }
   const folder = mkdtempSync(join(tmpdir(), 'printer-'));
   try {
-    writeFileSync(join(folder, 'all.ptx'), moduleHeader + [...new Map(texts.map((t) => [t.match(/\.entry (\w+)/)?.[1], t])).values()].join('\n'));
+    writeFileSync(join(folder, 'all.ptx'), moduleHeader([8, 0]) + [...new Map(texts.map((t) => [t.match(/\.entry (\w+)/)?.[1], t])).values()].join('\n'));
     execFileSync('ptxas', ['-arch=sm_80', '-O1', join(folder, 'all.ptx'), '-o', join(folder, 'all.cubin')], { stdio: 'pipe' });
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -26,6 +26,7 @@ interface Thread {
 interface Block {
   readonly x: number;
   readonly y: number;
+  readonly z: number;
   readonly shared: DataView;
 }
 
@@ -40,7 +41,7 @@ interface Instruction {
 }
 
 export interface Launch {
-  readonly grid: readonly [number, number];
+  readonly grid: readonly [number, number, number];
   readonly threads: number;
   /** Addresses in `memory`. */
   readonly parameters: readonly number[];
@@ -75,7 +76,7 @@ export class PtxMachine {
 
   run({ grid, threads, parameters }: Launch): void {
     this.parameters = parameters;
-    for (let y = 0; y < grid[1]; y++) for (let x = 0; x < grid[0]; x++) this.runBlock({ x, y, shared: new DataView(new ArrayBuffer(this.sharedBytes)) }, threads);
+    for (let z = 0; z < grid[2]; z++) for (let y = 0; y < grid[1]; y++) for (let x = 0; x < grid[0]; x++) this.runBlock({ x, y, z, shared: new DataView(new ArrayBuffer(this.sharedBytes)) }, threads);
   }
 
   private runBlock(block: Block, count: number): void {
@@ -174,9 +175,13 @@ export class PtxMachine {
         return (t) => void (t.registers.h[at] = Number(from[0]));
       case 'mov.u32':
         if (from[0] === 'shared') return (t) => void (t.registers.r[at] = 0);
-        return (t, block) => void (t.registers.r[at] = { '%tid.x': t.id, '%ctaid.x': block.x, '%ctaid.y': block.y }[from[0]] as number);
+        return (t, block) => void (t.registers.r[at] = { '%tid.x': t.id, '%ctaid.x': block.x, '%ctaid.y': block.y, '%ctaid.z': block.z }[from[0]] as number);
       case 'mov.b32':
         return movWord(to, from);
+      case 'mov.b64':
+        return (t) => void (t.registers.d[at] = 0);
+      case 'cvt.u64.u32':
+        return (t) => void (t.registers.d[at] = readers[0](t) >>> 0);
       case 'cvta.to.global.u64':
         return (t) => void (t.registers.d[at] = t.registers.d[index(from[0])]);
       case 'cvt.s64.s32':
@@ -188,7 +193,7 @@ export class PtxMachine {
       case 'mad.lo.s64':
         return (t) => void (t.registers.d[at] = t.registers.d[index(from[0])] * Number(from[1]) + t.registers.d[index(from[2])]);
       case 'add.s64':
-        return (t) => void (t.registers.d[at] = t.registers.d[index(from[0])] + Number(from[1]));
+        return (t) => void (t.registers.d[at] = t.registers.d[index(from[0])] + (kindOf(from[1]) === 'd' ? t.registers.d[index(from[1])] : Number(from[1])));
       case 'cvt.rn.f32.s32':
         return (t) => void (t.registers.f[at] = readers[0](t));
       case 'cvt.rzi.s32.f32':
@@ -222,6 +227,11 @@ export class PtxMachine {
     const load = opcode.startsWith('ld.');
     const [where, what] = load ? [operands[1], operands[0]] : operands;
     const parts = opcode.split('.');
+    if (parts[1] === 'param' && where.includes('%')) {
+      // A list of addresses: parameter space starts with it.
+      const address = addressReader(where);
+      return (t) => void (t.registers.d[index(what)] = this.parameters[address(t) / 8]);
+    }
     if (parts[1] === 'param') {
       const parameter = Number((where.match(/p(\d+)/) as RegExpMatchArray)[1]);
       return (t) => void (t.registers.d[index(what)] = this.parameters[parameter]);

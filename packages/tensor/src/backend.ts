@@ -53,6 +53,8 @@ export interface Backend {
    * output. Absent: no routine absorbs anything.
    */
   absorbsEpilogue?(call: RoutineCall, kernel: Kernel): boolean;
+  /** Should this matrix product be computed by primitives, fused with what is around it, rather than by the routine? Absent: none. */
+  lowersMatmul?(call: RoutineCall): boolean;
   /** Bytes of scratch that the call needs; planned into the program's arena. 0 for none. */
   scratchBytes(call: RoutineCall): number;
 

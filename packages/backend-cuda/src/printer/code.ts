@@ -45,9 +45,9 @@ export class PtxCode {
     this.lines.push(`${name}:`);
   }
 
-  /** The entry with parameters p0, p1, … (64-bit addresses) and `sharedBytes` of shared memory named `shared`. */
-  entry(name: string, parameters: number, threads: number, sharedBytes: number): string {
-    const params = Array.from({ length: parameters }, (_, i) => `\t.param .u64 p${i}`).join(',\n');
+  /** The entry with parameters p0, p1, … (addresses; p0 a list of them where `list` says so) and `sharedBytes` of shared memory named `shared`. */
+  entry(name: string, parameters: number, list: number, threads: number, sharedBytes: number): string {
+    const params = Array.from({ length: parameters }, (_, i) => (i === 0 && list > 0 ? `\t.param .align 8 .b8 p0[${8 * list}]` : `\t.param .u64 p${i}`)).join(',\n');
     const registers = (Object.keys(declared) as RegisterClass[])
       .filter((kind) => this.counts[kind] > 0)
       .map((kind) => `\t.reg ${declared[kind]} %${kind}<${this.counts[kind]}>;`);
@@ -56,5 +56,10 @@ export class PtxCode {
   }
 }
 
-/** What a module's text starts with: sm_80 runs on every later card, ISA 7.0 in every driver that knows sm_80. */
-export const moduleHeader = '.version 7.0\n.target sm_80\n.address_size 64\n\n';
+/**
+ * What a module's text starts with: sm_80 runs on every later card, ISA 7.0 in every driver that knows sm_80. Drivers of cards that overlap
+ * kernels know 7.8, which the driver layer needs to add the instructions for it.
+ */
+export function moduleHeader(computeCapability: readonly [major: number, minor: number]): string {
+  return `.version ${computeCapability[0] >= 9 ? '7.8' : '7.0'}\n.target sm_80\n.address_size 64\n\n`;
+}

@@ -13,7 +13,7 @@ export interface PrintedKernel {
   /** Name of the entry, from a hash of its text. */
   readonly name: string;
   readonly text: string;
-  readonly grid: readonly [x: number, y: number];
+  readonly grid: readonly [x: number, y: number, z: number];
   readonly threads: number;
   /** Addresses that it takes after those of its buffers, in this order. */
   readonly extra: readonly ('fault' | 'partials' | 'counters')[];
@@ -23,6 +23,16 @@ export interface PrintedKernel {
 export interface PrintOptions extends Machine {
   /** Stores nothing once the fault record is set: for steps that write what outlives a program whose earlier steps may fault. */
   readonly guarded: boolean;
+  /** Runs for this many sets of buffers in one launch; their addresses come one set after the other. Default 1. */
+  readonly sets?: number;
+}
+
+/** Most bytes of parameters that a kernel may have. */
+const parameterBytes = 4096;
+
+/** Sets of buffers that one launch of a kernel can take; 1 where its reductions share scratch. */
+export function mostSets(printed: PrintedKernel, buffers: number): number {
+  return printed.extra.includes('partials') ? 1 : Math.floor((parameterBytes - 8 * printed.extra.length) / (8 * Math.max(1, buffers)));
 }
 
 /** Prints a kernel. Deterministic: equal kernels and options give equal text. */
@@ -32,27 +42,36 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   const count = Math.max(-1, ...[...kernel.loads, ...kernel.stores.map((s) => s.access)].map((a) => a.buffer)) + 1;
   const extra: PrintedKernel['extra'][number][] = [];
   const parameter = (index: number): Operand => code.op('d', 'cvta.to.global.u64', code.op('d', 'ld.param.u64', `[p${index}]`));
-  const bases = Array.from({ length: count }, (_, i) => parameter(i));
-  const next = (name: PrintedKernel['extra'][number]): Operand => parameter(count + extra.push(name) - 1);
+  const { sets = 1 } = options;
+  const parameters = sets > 1 ? 1 : count;
+  const bases = sets > 1 ? listedBases(code, count) : Array.from({ length: count }, (_, i) => parameter(i));
+  const next = (name: PrintedKernel['extra'][number]): Operand => parameter(parameters + extra.push(name) - 1);
   let allowed: Operand | null = null;
   if (options.guarded) allowed = code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${next('fault')}]`), 0);
   const frame: KernelFrame = { code, kernel, addressing: new Addressing(code, kernel, bases), allowed, parameter: next };
 
-  let grid: [number, number];
+  let grid: [number, number, number];
   let threads: number;
   let sharedBytes = 0;
   if (geometry.kind === 'elementwise') {
     printElementwise(frame, geometry);
-    grid = [geometry.blocks, 1];
+    grid = [geometry.blocks, 1, sets];
     threads = geometry.threads;
   } else {
     sharedBytes = printReduction(frame, geometry);
-    grid = [geometry.blocks, geometry.splits];
+    grid = [geometry.blocks, geometry.splits, sets];
     threads = geometry.lanes * geometry.across;
   }
-  const body = code.entry('NAME', count + extra.length, threads, sharedBytes);
+  const body = code.entry('NAME', parameters + extra.length, sets > 1 ? sets * count : 0, threads, sharedBytes);
   const name = `k${createHash('sha256').update(body).digest('hex').slice(0, 24)}`;
-  return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}` };
+  return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}${sets > 1 ? `, ${sets} in one` : ''}` };
+}
+
+/** Base addresses of the set of buffers that this block works on: ctaid.z counts sets. */
+function listedBases(code: PtxCode, count: number): Operand[] {
+  const set = code.op('r', 'mul.lo.u32', code.op('r', 'mov.u32', '%ctaid.z'), 8 * count);
+  const at = code.op('d', 'add.s64', code.op('d', 'mov.b64', 'p0'), code.op('d', 'cvt.u64.u32', set));
+  return Array.from({ length: count }, (_, i) => code.op('d', 'cvta.to.global.u64', code.op('d', 'ld.param.u64', `[${at}+${8 * i}]`)));
 }
 
 /** Global number of this thread along x. */

@@ -46,7 +46,10 @@ class ProgramBuilder {
   ) {
     const { fuses, maxKernelBuffers = Number.POSITIVE_INFINITY } = backend;
     const absorbsEpilogues = backend.absorbsEpilogue !== undefined;
-    const scheduled = schedule(results.map((r) => r.node), { fuses, maxKernelBuffers, absorbsEpilogues });
+    const scheduled = schedule(results.map((r) => r.node), {
+      ...{ fuses, maxKernelBuffers, absorbsEpilogues },
+      ...(fuses && backend.lowersMatmul ? { lowersMatmul: backend.lowersMatmul.bind(backend) } : {}),
+    });
     this.steps = scheduled.steps;
     this.leaves = scheduled.leaves;
     this.roots = scheduled.roots;

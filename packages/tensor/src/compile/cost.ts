@@ -1,5 +1,6 @@
 import type { Node } from '../graph/node';
 import { sizeOf } from '../shape';
+import type { RoutineCall } from './program';
 import type { ResolvedGraph } from './resolve';
 import { viewedInput } from './views';
 
@@ -35,6 +36,8 @@ export interface FusionLimits {
   readonly maxKernelBuffers: number;
   /** Matrix products take elementwise consumers into their own code. */
   readonly absorbsEpilogues: boolean;
+  /** Products that are better computed by primitives; none if absent. */
+  readonly lowersMatmul?: (call: RoutineCall) => boolean;
 }
 
 const viewKinds = new Set(['reshape', 'permute', 'expand', 'slice', 'pad']);

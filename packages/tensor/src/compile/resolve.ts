@@ -1,4 +1,6 @@
 import { type Node, topologicalOrder } from '../graph/node';
+import type { RoutineCall } from './program';
+import { sumOfProducts } from './small-products';
 
 /** Looks through nodes that only mean something to autograd: the value they stand for. */
 export function identityOf(node: Node): Node {
@@ -16,15 +18,33 @@ export class ResolvedGraph {
   readonly order: readonly Node[];
   private readonly canonical = new Map<Node, Node>();
 
-  constructor(roots: readonly Node[], mergeEqual: boolean) {
-    const full = topologicalOrder(roots.map(identityOf), (n) => n.inputs.map(identityOf));
+  /** Products that are computed as sums instead. */
+  private readonly lowered = new Map<Node, Node>();
+
+  /** @param lowers asks for a product to be computed by primitives (see small-products.ts) */
+  constructor(
+    roots: readonly Node[],
+    mergeEqual: boolean,
+    private readonly lowers?: (call: RoutineCall) => boolean,
+  ) {
+    const full = topologicalOrder(roots.map((r) => this.standsFor(r)), (n) => n.inputs.map((x) => this.standsFor(x)));
     if (mergeEqual) this.mergeEqual(full);
     this.order = mergeEqual ? topologicalOrder(roots.map((r) => this.resolve(r)), (n) => n.inputs.map((i) => this.resolve(i))) : full;
   }
 
   resolve(node: Node): Node {
-    const n = identityOf(node);
+    const n = this.standsFor(node);
     return this.canonical.get(n) ?? n;
+  }
+
+  private standsFor(node: Node): Node {
+    const n = identityOf(node);
+    if (!this.lowers || n.op.kind !== 'pick') return n;
+    const known = this.lowered.get(n);
+    if (known) return known;
+    const sum = sumOfProducts(n, this.lowers) ?? n;
+    this.lowered.set(n, sum);
+    return sum;
   }
 
   /** Behind a fence nothing is equal to anything before it: that keeps recomputation (checkpoint) from being merged away. */

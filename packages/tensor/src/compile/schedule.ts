@@ -79,7 +79,7 @@ class Scheduler implements Buffers {
     private readonly roots: readonly Node[],
     private readonly limits: FusionLimits,
   ) {
-    this.graph = new ResolvedGraph(roots, limits.fuses);
+    this.graph = new ResolvedGraph(roots, limits.fuses, limits.lowersMatmul);
   }
 
   resolve(node: Node): Node {
