@@ -84,7 +84,8 @@ export function checkpoint<A extends readonly Tensor[], R extends Tensor | reado
     const roots = (rerun instanceof Tensor ? [rerun] : (rerun as readonly Tensor[])).map((y) => y.node);
     const present = roots.map((_, i) => i).filter((i) => arrived[i] !== null);
     const wrt = [...again.map((a) => a.node), ...captured];
-    return gradientNodes(present.map((i) => roots[i]), present.map((i) => arrived[i] as Node), wrt);
+    // Partial: what the arguments owe to the captured values is the rest of the backward pass's to count.
+    return gradientNodes(present.map((i) => roots[i]), present.map((i) => arrived[i] as Node), wrt, true);
   });
   const tensors = made.map((node) => new Tensor(node));
   return (result instanceof Tensor ? tensors[0] : tensors) as R;

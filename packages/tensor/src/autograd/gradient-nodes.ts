@@ -9,9 +9,12 @@ import { routineVjps } from './routine-vjps';
 /**
  * Reverse-mode differentiation as a function over the graph: d (Σ roots · seeds) / d wrt, one node per entry of `wrt`, null where the roots do
  * not depend on it. Only the part of the graph between `wrt` and the roots is walked.
+ *
+ * @param partial takes the entries of `wrt` as independent of each other, whatever they are made of: partial derivatives
  */
-export function gradientNodes(roots: readonly Node[], seeds: readonly Node[], wrt: readonly Node[]): (Node | null)[] {
-  const order = topologicalOrder(roots);
+export function gradientNodes(roots: readonly Node[], seeds: readonly Node[], wrt: readonly Node[], partial: boolean = false): (Node | null)[] {
+  const ends = new Set(partial ? wrt : []);
+  const order = topologicalOrder(roots, (n) => (ends.has(n) ? [] : n.inputs));
   const depends = dependents(order, new Set(wrt));
   const gradients = new Map<Node, Node>();
   const outputGradients = new Map<Node, (Node | null)[]>();
@@ -23,7 +26,7 @@ export function gradientNodes(roots: readonly Node[], seeds: readonly Node[], wr
   roots.forEach((root, i) => add(root, seeds[i]));
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i];
-    if (!depends.has(node) || node.isLeaf) continue;
+    if (!depends.has(node) || node.isLeaf || ends.has(node)) continue;
     const op = node.op;
     if (op.kind === 'routine' || op.kind === 'custom') {
       const arrived = outputGradients.get(node);

@@ -12,6 +12,14 @@ export function identityOf(node: Node): Node {
   }
 }
 
+/**
+ * Older ones first. Of what a step of the backward pass needs, the gradient from above is older than what `checkpoint` computes again for it: so
+ * that is computed when the gradient is there, not with all others at the start.
+ */
+function asMade(nodes: Node[]): Node[] {
+  return nodes.length > 1 ? nodes.sort((a, b) => a.id - b.id) : nodes;
+}
+
 /** The graph under some roots with autograd's identities removed and equal expressions merged. */
 export class ResolvedGraph {
   /** Inputs before users; only nodes that compute something or are leaves. */
@@ -29,7 +37,7 @@ export class ResolvedGraph {
   ) {
     const full = topologicalOrder(roots.map((r) => this.standsFor(r)), (n) => n.inputs.map((x) => this.standsFor(x)));
     if (mergeEqual) this.mergeEqual(full);
-    this.order = mergeEqual ? topologicalOrder(roots.map((r) => this.resolve(r)), (n) => n.inputs.map((i) => this.resolve(i))) : full;
+    this.order = mergeEqual ? topologicalOrder(roots.map((r) => this.resolve(r)), (n) => asMade(n.inputs.map((i) => this.resolve(i)))) : full;
   }
 
   resolve(node: Node): Node {

@@ -96,6 +96,15 @@ const compositeCases: DifferentiableCase[] = [
     run: ([x, w]) => checkpoint((h: Tensor) => matmul(silu(matmul(h, w)), w).tanh(), [x]).mul(x),
   },
   {
+    name: 'checkpoints in a row that share a parameter',
+    inputs: [input(-1, 1, 3, 4), input(-1, 1, 4, 4)],
+    run: ([x, w]) => {
+      let y = x;
+      for (let i = 0; i < 3; i++) y = checkpoint((h: Tensor) => silu(matmul(h, w)).add(h), [y]);
+      return y;
+    },
+  },
+  {
     name: 'complex exponentials',
     inputs: [input(-1, 0, 3, 2), input(-2, 2, 3, 2)],
     run: ([re, im]) => new Complex(re, im).exp().mul(new Complex(re, im).expm1()).div(new Complex(im.add(3), re)).toPairs(),
