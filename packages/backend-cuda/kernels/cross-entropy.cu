@@ -21,10 +21,11 @@ __device__ Partial join(Partial a, Partial b) {
 
 }  // namespace
 
-/// blockDim.x: a power of two up to 1024, at least 32.
-extern "C" __global__ void cross_entropy(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int classes, int ignoreIndex) {
+/// blockDim.x threads a row: a power of two up to 1024, at least 32. Rows of one warp come blockDim.y to a block.
+extern "C" __global__ void cross_entropy(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int rows, int classes, int ignoreIndex) {
   __shared__ Partial partials[32];
-  const long long row = blockIdx.x;
+  const long long row = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (row >= rows) return;
   const float *x = logits + row * classes;
   Partial own = {-CUDART_INF_F, 0.0f};
   int i = threadIdx.x;

@@ -53,7 +53,10 @@ export class CompiledProgram implements Executable {
     const outlives = (slot: number): boolean => this.raises && program.slots[slot].outlives === true;
     const stored = ({ kernel, buffers }: KernelStep): number[] => kernel.stores.map((s) => buffers[s.access.buffer]);
     const kernelSteps = program.steps.filter((s) => s.kind === 'kernel');
-    const wanted = new Map(kernelSteps.map((step): [Step, WantedKernel] => [step, { kernel: step.kernel, guarded: stored(step).some(outlives) }]));
+    const written = writtenSlots(program);
+    const settled = ({ buffers }: KernelStep): number[] =>
+      buffers.flatMap((slot, i) => (program.slots[slot].kind === 'external' && !written.has(slot) ? [i] : []));
+    const wanted = new Map(kernelSteps.map((step): [Step, WantedKernel] => [step, { kernel: step.kernel, guarded: stored(step).some(outlives), early: settled(step) }]));
     const printedOf = (at: number): PrintedKernel | null => {
       const kernel = wanted.get(program.steps[at]);
       return kernel ? host.kernels.print(kernel) : null;
@@ -83,6 +86,7 @@ export class CompiledProgram implements Executable {
   run(externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): void {
     const shadows = this.allocateShadows();
     const { addresses } = this.bind(externals, arena, shadows);
+    this.separate();
     for (const launch of this.launches) launch.launch(addresses);
     for (const buffer of shadows) this.host.free(buffer);
     if (!this.raises) return;
@@ -131,6 +135,7 @@ export class CompiledProgram implements Executable {
     const shadows = this.allocateShadows();
     const { addresses } = this.bind(externals, arena, shadows);
     const events: CudaEvent[] = Array.from({ length: this.launches.length + 1 }, () => context.createEvent());
+    this.separate();
     events[0].record(stream);
     this.launches.forEach((launch, i) => {
       launch.launch(addresses);
@@ -145,6 +150,11 @@ export class CompiledProgram implements Executable {
     for (const buffer of shadows) this.host.free(buffer);
     faults.check();
     return times;
+  }
+
+  /** Loads that do not wait for earlier kernels must not meet those of another program: something that is no kernel stands in between. */
+  private separate(): void {
+    this.host.stream.fillWords(this.host.extra.partials, 0, 1);
   }
 
   private allocateShadows(): CudaBuffer[] {
@@ -167,6 +177,15 @@ export class CompiledProgram implements Executable {
     });
     return { addresses: [...addresses, ...shadows.map((s) => s.pointer)], buffers: base ? [...buffers, base] : buffers };
   }
+}
+
+/** Slots that some step writes. */
+function writtenSlots(program: Program): Set<number> {
+  return new Set(
+    program.steps.flatMap((step): (number | null)[] =>
+      step.kind === 'kernel' ? step.kernel.stores.map((s) => step.buffers[s.access.buffer]) : [...step.outputs, ...(step.epilogue?.buffers ?? [])],
+    ).filter((slot) => slot !== null),
+  );
 }
 
 /** A kernel of the printer with the slots of its parameters. */

@@ -12,6 +12,7 @@ export interface LoadedKernel {
 export interface WantedKernel {
   readonly kernel: Kernel;
   readonly guarded: boolean;
+  readonly early?: readonly number[];
   readonly sets?: number;
 }
 
@@ -40,10 +41,10 @@ export class KernelCache {
     return printed.map((p) => ({ printed: p, run: this.functions.get(p.name) as CudaFunction }));
   }
 
-  print({ kernel, guarded, sets = 1 }: WantedKernel): PrintedKernel {
-    const key = `${guarded} ${sets} ${JSON.stringify(kernel, nonFinite)}`;
+  print({ kernel, guarded, early = [], sets = 1 }: WantedKernel): PrintedKernel {
+    const key = `${guarded} ${early.join()} ${sets} ${JSON.stringify(kernel, nonFinite)}`;
     let found = this.printed.get(key);
-    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded, sets })));
+    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded, early, sets })));
     return found;
   }
 

@@ -63,14 +63,14 @@ export class PtxMachine {
     let at = 0;
     for (const line of lines) {
       if (line.endsWith(':')) this.labels.set(line.slice(0, -1), at);
-      else if (!line.startsWith('.')) at++;
+      else if (!line.startsWith('.') && !line.startsWith('//')) at++;
     }
     for (const line of lines) {
       const registers = line.match(/^\.reg \.\w+ %(\w)<(\d+)>;/);
       const shared = line.match(/^\.shared .*\[(\d+)\];/);
       if (registers) this.counts[registers[1] as Kind] = Number(registers[2]);
       else if (shared) this.sharedBytes = Number(shared[1]);
-      else if (!line.endsWith(':')) this.instructions.push(this.decode(line));
+      else if (!line.endsWith(':') && !line.startsWith('//')) this.instructions.push(this.decode(line));
     }
   }
 

@@ -37,6 +37,11 @@ export class PtxCode {
     this.lines.push(`\t${predicate ? `@${predicate} ` : ''}${opcode}${operands.length > 0 ? ` ${operands.join(', ')}` : ''};`);
   }
 
+  /** The driver layer knows some (scan-cuda, driver/overlap.ts). */
+  comment(text: string): void {
+    this.lines.push(`\t// ${text}`);
+  }
+
   newLabel(): string {
     return `L${this.labels++}`;
   }

@@ -7,8 +7,13 @@ export interface KernelFrame {
   readonly code: PtxCode;
   readonly kernel: Kernel;
   readonly addressing: Addressing;
-  /** Predicate under which stores are allowed, null for always. */
-  readonly allowed: Operand | null;
+  /** Is a buffer the same before and during the program? Its loads need not wait for earlier kernels. */
+  readonly early: (buffer: number) => boolean;
+  /**
+   * Everything behind this waits for the kernels before. Gives the predicate under which stores are allowed, null for always. Called once, behind
+   * the early loads.
+   */
+  awaitEarlier(): Operand | null;
   /** Address of a further parameter. */
   parameter(name: 'partials' | 'counters'): Operand;
 }

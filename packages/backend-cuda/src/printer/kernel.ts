@@ -23,6 +23,8 @@ export interface PrintedKernel {
 export interface PrintOptions extends Machine {
   /** Stores nothing once the fault record is set: for steps that write what outlives a program whose earlier steps may fault. */
   readonly guarded: boolean;
+  /** Buffers that no step of the program writes: weights. They are loaded while the kernel before still runs, where the device can. Default none. */
+  readonly early?: readonly number[];
   /** Runs for this many sets of buffers in one launch; their addresses come one set after the other. Default 1. */
   readonly sets?: number;
 }
@@ -46,9 +48,17 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   const parameters = sets > 1 ? 1 : count;
   const bases = sets > 1 ? listedBases(code, count) : Array.from({ length: count }, (_, i) => parameter(i));
   const next = (name: PrintedKernel['extra'][number]): Operand => parameter(parameters + extra.push(name) - 1);
-  let allowed: Operand | null = null;
-  if (options.guarded) allowed = code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${next('fault')}]`), 0);
-  const frame: KernelFrame = { code, kernel, addressing: new Addressing(code, kernel, bases), allowed, parameter: next };
+  const fault = options.guarded ? next('fault') : null;
+  const frame: KernelFrame = {
+    code, kernel,
+    addressing: new Addressing(code, kernel, bases),
+    early: (buffer) => options.early?.includes(buffer) ?? false,
+    awaitEarlier() {
+      code.comment('overlap: await earlier kernels');
+      return fault === null ? null : code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${fault}]`), 0);
+    },
+    parameter: next,
+  };
 
   let grid: [number, number, number];
   let threads: number;
@@ -80,7 +90,7 @@ function threadNumber(code: PtxCode, threads: number): Operand {
   return code.op('r', 'mad.lo.u32', block, threads, thread);
 }
 
-function printElementwise({ code, kernel, addressing, allowed }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
+function printElementwise({ code, kernel, addressing, early, awaitEarlier }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
   const tiles = kernel.domain.reduce((a, b) => a * b, 1) / vector;
   const tile = threadNumber(code, threads);
   const end = code.newLabel();
@@ -92,6 +102,8 @@ function printElementwise({ code, kernel, addressing, allowed }: KernelFrame, { 
   };
   const evaluation = new Tile(code, kernel, addressing, points, []);
   // Loads first: they are all under way before the first result is needed.
+  evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load' && early(kernel.loads[x.load].buffer));
+  const allowed = awaitEarlier();
   evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
   evaluation.evaluate(kernel.body, 0);
   evaluation.store('body', allowed);

@@ -43,7 +43,7 @@ class ReductionPrinter {
   }
 
   print(): number {
-    const { code, g, frame } = this;
+    const { code, g } = this;
     const thread = code.op('r', 'mov.u32', '%tid.x');
     const block = code.op('r', 'mov.u32', '%ctaid.x');
     // Rows: lanes of an output are neighbours. Columns: outputs are.
@@ -53,15 +53,14 @@ class ReductionPrinter {
     const [lane, place] = this.rows ? [low, high] : [high, low];
     let position = code.op('r', 'mad.lo.u32', block, g.across, place);
     const tiles = this.rows ? this.outputs : this.outputs / g.vector;
-    let mine = frame.allowed;
+    let exists: Operand | null = null;
     if (tiles % g.across !== 0) {
       // Threads beyond the last output stay, for shuffles and barriers, and repeat it.
-      const exists = code.op('p', 'setp.lt.u32', position, tiles);
+      exists = code.op('p', 'setp.lt.u32', position, tiles);
       position = code.op('r', 'min.u32', position, tiles - 1);
-      mine = this.both(mine, exists);
     }
     const outer = this.outerPoints(position);
-    this.accumulate(lane, outer, mine);
+    const mine = this.accumulate(lane, outer, exists);
     this.combine(lane, thread, place);
     const end = code.newLabel();
     if (g.splits > 1) this.joinSplits(lane, thread, place, position, end);
@@ -84,43 +83,67 @@ class ReductionPrinter {
     return { coordinates: [...own, ...this.innerLoops.map(() => zero)], varying: columns ? kernel.outerDims - 1 : -1, count: columns ? g.vector : 1 };
   }
 
-  /** Each lane's own part of the reduced points, into `sums`. */
-  private accumulate(lane: Operand, outer: Points, mine: Operand | null): void {
-    const { code, kernel, g } = this;
+  /** Each lane's own part of the reduced points, into `sums`. Gives the predicate under which this thread may store. */
+  private accumulate(lane: Operand, outer: Points, exists: Operand | null): Operand | null {
+    const { code, kernel, g, frame } = this;
     this.reset();
-    const fixed: TileValues = [];
-    const varies = this.varyingValues();
-    new Tile(code, kernel, this.frame.addressing, outer, fixed).evaluate(kernel.body, 0, (_, value) => !varies[value]);
     const indices = kernel.body.flatMap((x) => (x.op === 'index' ? [x] : []));
     const inBody = [...kernel.loads, ...kernel.stores.flatMap((s) => (s.phase === 'body' ? [s.access] : []))];
-    this.frame.addressing.inner(this.innerLoops).hoist(inBody, indices, outer);
+    frame.addressing.inner(this.innerLoops).hoist(inBody, indices, outer);
 
     const step = this.rows ? g.lanes * g.vector : g.lanes;
     const at = code.op('r', this.rows && g.vector > 1 ? 'shl.b32' : 'mov.b32', ...(this.rows && g.vector > 1 ? [lane, log2(g.vector)] : [lane]));
-    if (g.splits > 1) return this.splitLoop(at, step, outer, fixed, mine);
     const full = Math.floor(this.length / step);
     const turns = Math.floor(full / g.unroll);
-    if (turns > 1) {
+    const early = (x: Instruction): boolean => x.op === 'load' && frame.early(kernel.loads[x.load].buffer);
+    const hasEarly = g.splits === 1 && kernel.body.some((x) => early(x));
+    // The first turn stands in front of the loop where it has loads that need not wait for earlier kernels.
+    const ahead = hasEarly ? (turns > 0 ? g.unroll : full) : 0;
+    const varies = this.varyingValues();
+    const fixed: TileValues = [];
+    const invariant = new Tile(code, kernel, frame.addressing, outer, fixed);
+    if (hasEarly) invariant.evaluate(kernel.body, 0, (x, value) => !varies[value] && early(x));
+    const first = this.tiles(at, step, ahead, outer, early);
+    const mine = this.both(frame.awaitEarlier(), exists);
+    invariant.evaluate(kernel.body, 0, (_, value) => !varies[value]);
+    if (g.splits > 1) {
+      this.splitLoop(at, step, outer, fixed, mine);
+      return mine;
+    }
+    if (ahead > 0) {
+      this.complete(first, fixed, mine);
+      code.do('add.s32', [at, at, ahead * step]);
+    }
+    const left = turns > 0 && ahead > 0 ? turns - 1 : turns;
+    if (left > 1) {
       const start = code.newLabel();
       code.label(start);
       this.turn(at, step, g.unroll, outer, fixed, mine);
       code.do('add.s32', [at, at, g.unroll * step]);
       // Lanes are less than a step apart: all leave the loop together.
       code.do('bra', [start], code.op('p', 'setp.lt.u32', at, turns * g.unroll * step));
-    } else if (turns === 1) {
+    } else if (left === 1) {
       this.turn(at, step, g.unroll, outer, fixed, mine);
       code.do('add.s32', [at, at, g.unroll * step]);
     }
+    if (turns === 0 && ahead > 0) return this.lastTurn(at, step, outer, fixed, mine);
     const rest = full - turns * g.unroll;
     if (rest > 0) {
       this.turn(at, step, rest, outer, fixed, mine);
       code.do('add.s32', [at, at, rest * step]);
     }
-    if (this.length % step === 0) return;
+    return this.lastTurn(at, step, outer, fixed, mine);
+  }
+
+  /** The turn that only some lanes have points for. Gives `mine` back. */
+  private lastTurn(at: Operand, step: number, outer: Points, fixed: TileValues, mine: Operand | null): Operand | null {
+    const { code } = this;
+    if (this.length % step === 0) return mine;
     const skip = code.newLabel();
     code.do('bra', [skip], code.op('p', 'setp.ge.u32', at, this.length));
     this.turn(at, step, 1, outer, fixed, mine);
     code.label(skip);
+    return mine;
   }
 
   /** As above for one split's part: [split · part, (split + 1) · part), the last one shorter. */
@@ -160,11 +183,16 @@ class ReductionPrinter {
 
   /** `count` turns of the loop at `at`, `at` + step, …: all loads first, then the rest. */
   private turn(at: Operand, step: number, count: number, outer: Points, fixed: TileValues, mine: Operand | null): void {
+    this.complete(this.tiles(at, step, count, outer, () => false), fixed, mine);
+  }
+
+  /** The points of some turns, with those loads done that `early` names. */
+  private tiles(at: Operand, step: number, count: number, outer: Points, early: (x: Instruction) => boolean): Tile[] {
     const { code, kernel, g } = this;
     const addressing = this.frame.addressing.inner(this.innerLoops);
     const sizes = kernel.domain.slice(kernel.outerDims);
     const needed = neededLoops(kernel).slice(kernel.outerDims);
-    const tiles = Array.from({ length: count }, (_, u) => {
+    return Array.from({ length: count }, (_, u) => {
       let own: Coordinate[];
       if (sizes.length === 1) own = [{ register: at, constant: u * step }];
       else {
@@ -174,10 +202,20 @@ class ReductionPrinter {
       }
       const along = this.rows && g.vector > 1 ? { varying: kernel.domain.length - 1, count: g.vector } : { varying: outer.varying, count: outer.count };
       const points: Points = { coordinates: [...outer.coordinates.slice(0, kernel.outerDims), ...own], ...along };
-      const tile = new Tile(code, kernel, sizes.length === 1 ? addressing : this.frame.addressing.inner(this.innerLoops), points, [...fixed]);
-      tile.evaluate(kernel.body, 0, (x) => x.op === 'load');
+      const tile = new Tile(code, kernel, sizes.length === 1 ? addressing : this.frame.addressing.inner(this.innerLoops), points, []);
+      tile.evaluate(kernel.body, 0, early);
       return tile;
     });
+  }
+
+  private complete(tiles: readonly Tile[], fixed: TileValues, mine: Operand | null): void {
+    const { kernel } = this;
+    for (const tile of tiles) {
+      fixed.forEach((values, i) => {
+        tile.values[i] ??= values;
+      });
+      tile.evaluate(kernel.body, 0, (x) => x.op === 'load');
+    }
     for (const tile of tiles) {
       tile.evaluate(kernel.body, 0);
       tile.store('body', mine);

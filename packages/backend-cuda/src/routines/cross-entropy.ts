@@ -8,16 +8,18 @@ export const crossEntropy: CudaRoutine = {
   prepare(call, host) {
     const [rows, classes] = (call.inputs[0] as TensorSpec).shape;
     const threads = 2 ** Math.min(10, Math.max(5, Math.ceil(Math.log2(classes / 8))));
-    const kernel = new KernelLaunch(host.context.driver, host.kernel(ptx, 'cross_entropy'), { grid: [rows], block: [threads] }, [
-      'pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32',
-    ]).setAll([0n, 0n, 0n, 0n, host.fault, classes, Number(call.attributes.ignoreIndex)]);
+    const together = threads === 32 ? 8 : 1;
+    const blocks = Math.ceil(rows / together);
+    const kernel = new KernelLaunch(host.context.driver, host.kernel(ptx, 'cross_entropy'), { grid: [blocks], block: [threads, together] }, [
+      'pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32', 'i32',
+    ]).setAll([0n, 0n, 0n, 0n, host.fault, rows, classes, Number(call.attributes.ignoreIndex)]);
     return {
       launch(stream, { inputs, outputs }) {
         if (rows === 0) return;
         [...inputs, ...outputs].forEach((pointer, i) => kernel.set(i, pointer));
         kernel.launch(stream);
       },
-      describe: () => `${rows}x${threads}, one pass`,
+      describe: () => `${blocks}x${threads * together}, one pass`,
     };
   },
 };
