@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { packageTests } from '@mamba-ts/vitest-preset';
-import { chromium } from './test/chromium';
 
+// Where distributions put it.
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+);
 const args = [
   ...['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-sync'],
@@ -24,4 +28,4 @@ const inBrowser = {
 // Without Chromium a test in Node says that it is missing; with CI set it has to be there.
 const projects = chromium === undefined && !process.env.CI ? [inNode] : [inNode, inBrowser];
 
-export default packageTests('scan-webgpu', { test: { projects } });
+export default packageTests('scan-webgpu', { test: { env: { MAMBA_CHROMIUM: chromium ?? '' }, projects } });
