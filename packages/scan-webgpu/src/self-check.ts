@@ -1,5 +1,5 @@
 // Program: checks the kernels on this machine's adapter against the float64 reference, and times them.
-//   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--only TEXT] [--no-checks] [--json FILE]
+//   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--only TEXT] [--no-checks] [--json FILE] [--card NAME]
 import { writeFileSync } from 'node:fs';
 import { deviceLimits } from './limits';
 import { WebGpuScan } from './scan';
@@ -115,7 +115,15 @@ async function main(): Promise<number> {
     }
     for (const { shape, plans } of rows)
       console.log(`${shape.batch}x${shape.channels}x${shape.length}: ${plans.join(' || ')}`);
-    const machine = { adapter: `${vendor} ${architecture} ${description}`, limits, node: process.version };
+    const date = new Date().toISOString().slice(0, 10);
+    // WebGPU does not tell the card's name
+    const machine = {
+      card: valueOf('--card') ?? 'card not named',
+      date,
+      adapter: [vendor, architecture, description].filter((part) => part !== '').join(' '),
+      limits,
+      node: process.version,
+    };
     const file = valueOf('--json');
     if (file !== undefined)
       writeFileSync(file, `${JSON.stringify({ benchmark: 'selective scan, WebGPU', machine, rows }, null, 2)}\n`);
