@@ -1,9 +1,9 @@
-// Program: runs the conformance suites of backends and of sequence layers on one device of this machine, without a test
+// Program: runs the conformance suites of backends, layers and blocks on one device of this machine, without a test
 // framework, so that it works where there is nothing but Node and the built packages: a machine with a GPU.
-//   node main.js --device NAME [--only TEXT] [--suites backend,layers]
+//   node main.js --device NAME [--only TEXT] [--suites backend,layers,blocks]
 import { parseArgs } from 'node:util';
 import { deviceNames, isDeviceName, openDevice } from '@mamba-ts/devices';
-import { testSequenceLayer } from '@mamba-ts/ssm/conformance';
+import { sequenceLayers, testSequenceLayer } from '@mamba-ts/ssm/conformance';
 import type { Device } from '@mamba-ts/tensor';
 import { plainRunner, testBackend, type TestRunner } from '@mamba-ts/tensor/conformance';
 import { combinations } from './layers';
@@ -13,8 +13,12 @@ type Suite = (runner: TestRunner, name: string, open: () => Promise<Device>) => 
 const suites: Readonly<Record<string, Suite>> = {
   backend: testBackend,
   layers: (runner, name, open) => {
-    for (const { name: layer, make } of combinations())
+    for (const [layer, make] of Object.entries(sequenceLayers))
       testSequenceLayer(runner, layer, make, { devices: { [name]: open }, reference: false });
+  },
+  blocks: (runner, name, open) => {
+    for (const { name: block, make } of combinations())
+      testSequenceLayer(runner, block, make, { devices: { [name]: open }, reference: false });
   },
 };
 
