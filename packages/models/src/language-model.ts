@@ -85,7 +85,7 @@ export class LanguageModel extends Module {
     } = config;
     checkSize('LanguageModel', 'vocabSize', vocabSize);
     checkSize('LanguageModel', 'dModel', dModel);
-    checkSize('LanguageModel', 'nLayer', nLayer);
+    checkSize('LanguageModel', 'nLayer', nLayer, 1, 10_000);
     checkSize('LanguageModel', 'padVocabSizeMultiple', padVocabSizeMultiple);
     if (norm !== 'rms' && norm !== 'layer')
       throw new OutOfRangeError(`LanguageModel: norm is ${JSON.stringify(norm)}, expected one of rms, layer`);

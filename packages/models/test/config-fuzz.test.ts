@@ -1,7 +1,7 @@
-import { OutOfRangeError } from '@mamba-ts/tensor';
+import { OutOfRangeError, RandomGenerator, TensorError } from '@mamba-ts/tensor';
 import { fuzz, Mutator } from '@mamba-ts/vitest-preset/fuzz';
 import { expect, test } from 'vitest';
-import { type CheckpointFormat, checkpointFormats, formatForModel, formatOfConfig, type LanguageModelConfig, mamba2Models, mambaModels } from '../src/index';
+import { type CheckpointFormat, checkpointFormats, formatForModel, formatOfConfig, LanguageModel, type LanguageModelConfig, mamba2Models, mambaModels, shapeDevice } from '../src/index';
 
 const mutations = 100_000;
 
@@ -51,3 +51,25 @@ test('config.json of no known family is refused by what it says', async () => {
   });
   expect(report.refused.get('OutOfRangeError') ?? 0).toBeGreaterThan(100);
 }, 600_000);
+
+test('a model of absurd sizes is refused with a typed error, or is a matter of memory alone', async () => {
+  const small = { d_model: 8, n_layer: 1, vocab_size: 16 };
+  const huge = [2 ** 31, 2 ** 32, 2 ** 53 - 1];
+  const absurd = huge.flatMap((n) => [
+    { ...small, d_model: n }, { ...small, n_layer: n }, { ...small, vocab_size: n }, { ...small, pad_vocab_size_multiple: n },
+    ...['d_state', 'd_conv', 'expand', 'dt_rank'].map((name) => ({ ...small, ssm_cfg: { [name]: n } })),
+    ...['d_state', 'd_conv', 'expand', 'headdim'].map((name) => ({ ...small, ssm_cfg: { layer: 'Mamba2', headdim: 4, [name]: n } })),
+  ]);
+  const device = shapeDevice();
+  const random = new RandomGenerator(0, device);
+  // The device counts memory and has none: what gets through here is refused by a real one.
+  const report = await fuzz({
+    count: absurd.length,
+    input: (i) => absurd[i],
+    read: (config) => new LanguageModel(formatOfConfig(config).readConfig(config), random).dispose(),
+    typed: [TensorError],
+  });
+  expect(report.accepted).toBeLessThan(absurd.length / 2);
+  expect(report.heapGrowth).toBeLessThan(256 * 2 ** 20);
+  device.dispose();
+});

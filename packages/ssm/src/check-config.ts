@@ -1,9 +1,10 @@
 import { OutOfRangeError } from '@mamba-ts/tensor';
 
-/** Refuses sizes that are no integers of at least `least`. */
-export function checkSize(layer: string, name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least)
-    throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected an integer >= ${least}`);
+/** Refuses sizes that are no integers of at least `least` and, where the config may come from a stranger's file, at most `most`. */
+export function checkSize(layer: string, name: string, value: number, least = 1, most = Infinity): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  const upTo = most === Infinity ? '' : ` and <= ${most}`;
+  throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected an integer >= ${least}${upTo}`);
 }
 
 export function checkPositive(layer: string, name: string, value: number): void {

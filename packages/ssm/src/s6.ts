@@ -305,7 +305,8 @@ function checkConfig(config: S6Config): void {
     dtInit = 'random',
   } = config;
   checkSize('S6', 'dModel', dModel);
-  checkSize('S6', 'dState', dState);
+  // 256 states are the most that the scan has, complex ones counted once.
+  checkSize('S6', 'dState', dState, 1, aInit === 's4d-lin' ? 512 : 256);
   if (dtRank !== 'auto') checkSize('S6', 'dtRank', dtRank, 0);
   checkChoice('S6', 'aInit', aInit, s6Inits);
   checkChoice('S6', 'constantInit', config.constantInit ?? 's4d', ['s4d', 'linear']);
