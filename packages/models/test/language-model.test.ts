@@ -73,10 +73,11 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
 
     // Every pair of the two lists: the ablation of table 6.
     for (const block of Object.keys(blocks) as ('plain' | 'mamba')[]) {
-      for (const layer of Object.keys(layers) as ('s6' | 's4d')[]) {
+      for (const layer of Object.keys(layers) as ('s6' | 's4d' | 'hyena')[]) {
+        // A convolution has no states.
         it(`${block} with ${layer}: steps, prefill in chunks and forward agree`, async () => {
           await withModel(
-            { ...small, block, layer: { kind: layer, dState: 4 }, norm: layer === 's6' ? 'rms' : 'layer' },
+            { ...small, block, layer: layer === 'hyena' ? layer : { kind: layer, dState: 4 }, norm: layer === 's6' ? 'rms' : 'layer' },
             async (model) => {
               const whole = await evaluate(() => model.forward(ids(rows)));
               expect(whole.length).toBe(2 * 9 * 16);

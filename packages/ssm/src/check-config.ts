@@ -1,7 +1,7 @@
 import { OutOfRangeError } from '@mamba-ts/tensor';
 
 /** Refuses sizes that are no integers of at least `least` and, where the config may come from a stranger's file, at most `most`. */
-export function checkSize(layer: string, name: string, value: number, least = 1, most = Infinity): void {
+export function checkSize(layer: string, name: string, value: number, least = 1, most: number = Infinity): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   const upTo = most === Infinity ? '' : ` and <= ${most}`;
   throw new OutOfRangeError(`${layer}: ${name} is ${value}, expected an integer >= ${least}${upTo}`);
