@@ -29,8 +29,8 @@ const after = before.replace(
   /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/,
   (_, start, end) => `${start}${table}\n${end}`,
 );
-// formatters pad tables
-const plain = (text) => text.replace(/ +/g, ' ').replace(/-+/g, '-');
+// formatters pad tables and put blank lines around them
+const plain = (text) => text.replace(/ +/g, ' ').replace(/-+/g, '-').replace(/\n+/g, '\n');
 if (plain(after) === plain(before)) console.log('README: the table is up to date');
 else if (process.argv.includes('--check')) {
   console.error('README: the table is not that of results/h200.json: run node scripts/results-table.mjs');
