@@ -1,9 +1,9 @@
 import { neededFunctions } from './wgsl/functions';
 
 /** Element type of a binding, as WGSL names it. */
-export type ElementType = 'f32' | 'i32' | 'u32' | 'vec4<f32>' | 'vec2<u32>' | 'atomic<u32>';
+export type ElementType = 'f32' | 'i32' | 'u32' | 'vec2<f32>' | 'vec4<f32>' | 'vec2<u32>' | 'atomic<u32>';
 
-const elementBytes: Record<ElementType, number> = { f32: 4, i32: 4, u32: 4, 'atomic<u32>': 4, 'vec2<u32>': 8, 'vec4<f32>': 16 };
+const elementBytes: Record<ElementType, number> = { f32: 4, i32: 4, u32: 4, 'atomic<u32>': 4, 'vec2<f32>': 8, 'vec2<u32>': 8, 'vec4<f32>': 16 };
 
 /** Memory that a pass binds. */
 export type Resource =

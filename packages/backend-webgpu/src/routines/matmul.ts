@@ -73,7 +73,8 @@ export function matmulBy(way: Way): WebGpuRoutine {
       const finish = finishOf(p, memory);
       // Chosen without regard to what the epilogue shares, as scratchBytes did.
       const choice = choose(problemOf(call), capabilities, way);
-      if (choice.way === 'rows along k') return [alongK(p, memory, finish)];
+      // Both factors go along k in step: by vectors or by elements.
+      if (choice.way === 'rows along k') return [alongK(p.a.vectors && p.b.vectors ? p : problemOf(call, { a: true, b: true }), memory, finish)];
       if (choice.way === 'rows along n') return [alongN(p.a.vectors ? problemOf(call, { a: true, b: scalar.b || same }) : p, memory, finish)];
       if (choice.way === 'blocks') return [blockPass(p, memory, finish)];
       const partial = partialBinding(p, choice.split, memory, finish.lanes);
