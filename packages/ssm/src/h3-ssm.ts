@@ -1,48 +1,21 @@
 import { Module, parameter } from '@mamba-ts/nn';
-import {
-  Complex,
-  OutOfRangeError,
-  type RandomGenerator,
-  scope,
-  type Tensor,
-  tensor,
-  type Variable,
-} from '@mamba-ts/tensor';
-import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
+import { Complex, type RandomGenerator, scope, type Tensor, tensor, type Variable } from '@mamba-ts/tensor';
+import { type ChannelSsmConfig, channelSsmSettings, checkChannelSsm, ssmMetadata } from './channel-ssm-config';
+import { checkChoice, checkKeys } from './check-config';
 import { DiagonalSSM, type DiscreteDiagonal } from './diagonal-ssm';
 import { type Discretization, discretizations, discretize } from './discretization';
 import { type S4DInit, s4dModes } from './s4d-init';
 import { perChannel } from './tied-copies';
-import { logTimeSteps, type TimeStepRange } from './time-step-init';
+import { logTimeSteps } from './time-step-init';
 
-export interface H3SSMConfig extends TimeStepRange {
-  /** Width H: one SSM a channel. */
-  readonly dModel: number;
-  /** Real states a channel, N: N/2 complex numbers. Default 64. */
-  readonly dState?: number;
+export interface H3SSMConfig extends ChannelSsmConfig {
   /** Default `lin`. */
   readonly init?: Exclude<S4DInit, 'real'>;
   /** Default `bilinear`. */
   readonly discretization?: Discretization;
-  /** Independent copies of A and B, a divisor of dModel; channel h has copy h mod nSsm. Default dModel. */
-  readonly nSsm?: number;
-  /** Largest initial B of init `legs`, null for HiPPO's own. Default 2. */
-  readonly bClip?: number | null;
-  /** Peak learning rate of Δ, A and B; null for the optimiser's. Default 0.001; they get no weight decay. */
-  readonly learningRate?: number | null;
 }
 
-const settings: Readonly<Record<keyof H3SSMConfig, true>> = {
-  dModel: true,
-  dState: true,
-  init: true,
-  discretization: true,
-  nSsm: true,
-  bClip: true,
-  learningRate: true,
-  dtMin: true,
-  dtMax: true,
-};
+const settings: Readonly<Record<keyof H3SSMConfig, true>> = { ...channelSsmSettings, init: true, discretization: true };
 
 /** Parameters of the diagonal SSM, as in the H3 repository. */
 export class H3Kernel extends Module {
@@ -59,11 +32,11 @@ export class H3Kernel extends Module {
 
   constructor(config: H3SSMConfig, random: RandomGenerator) {
     super();
-    const { dModel, dState = 64, init = 'lin', nSsm = dModel, bClip = 2, learningRate = 0.001 } = config;
+    const { dModel, dState = 64, init = 'lin', nSsm = dModel, bClip = 2 } = config;
     const { device } = random.state;
     const { re, im, B } = s4dModes(init, dState, bClip);
     const count = dState / 2;
-    const slow = learningRate === null ? { weightDecay: false } : { learningRate, weightDecay: false };
+    const slow = ssmMetadata(config);
     const copies = (values: Float64Array): Tensor => tensor(values, { device }).expand(nSsm, count);
     const start = (make: () => Tensor): Variable => parameter(scope(make), slow);
     this.log_dt = start(() => logTimeSteps([dModel], random, config));
@@ -100,16 +73,10 @@ export class H3SSM extends DiagonalSSM {
   constructor(config: H3SSMConfig, random: RandomGenerator) {
     super();
     checkKeys('H3SSM', config, settings);
-    const { dModel, dState = 64, init = 'lin', discretization = 'bilinear', nSsm = dModel, bClip = 2 } = config;
-    checkSize('H3SSM', 'dModel', dModel);
-    checkSize('H3SSM', 'dState', dState);
-    checkSize('H3SSM', 'nSsm', nSsm);
+    const { dModel, init = 'lin', discretization = 'bilinear' } = config;
+    checkChannelSsm('H3SSM', config);
     checkChoice('H3SSM', 'init', init, ['lin', 'inv', 'quad', 'legs']);
     checkChoice('H3SSM', 'discretization', discretization, discretizations);
-    checkTimeSteps('H3SSM', config.dtMin ?? 0.001, config.dtMax ?? 0.1);
-    if (bClip !== null) checkPositive('H3SSM', 'bClip', bClip);
-    if (dModel % nSsm !== 0)
-      throw new OutOfRangeError(`H3SSM: nSsm is ${nSsm}, expected a divisor of dModel (${dModel})`);
     this.dModel = dModel;
     this.discretization = discretization;
     this.kernel = new H3KernelHolder(config, random);

@@ -30,6 +30,7 @@ export { Vandermonde } from './vandermonde';
 export { type Hippo, hippoLegS, type HippoModes, hippoLegSModes } from './hippo';
 export { type ComplexMatrix, type HermitianEigen, hermitianEigen } from './hermitian-eigen';
 export { inverseSoftplus, logTimeSteps, type TimeStepRange } from './time-step-init';
+export type { ChannelSsmConfig } from './channel-ssm-config';
 // For layer authors.
 export { checkChoice, checkKeys, checkPositive, checkSize } from './check-config';
 export { checkInput, checkStep } from './sequence-layer-checks';

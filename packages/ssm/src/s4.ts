@@ -12,7 +12,8 @@ import {
   type Variable,
   zeros,
 } from '@mamba-ts/tensor';
-import { checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
+import { type ChannelSsmConfig, channelSsmSettings, checkChannelSsm, ssmMetadata } from './channel-ssm-config';
+import { checkKeys, checkSize } from './check-config';
 import { DenseRecurrence } from './dense-recurrence';
 import {
   complexOfRow,
@@ -31,14 +32,10 @@ import { refuseBothSides } from './refuse-both-sides';
 import type { SequenceLayer, SequenceOptions, StepOptions } from './sequence-layer';
 import { checkInput, checkStep } from './sequence-layer-checks';
 import { perChannel } from './tied-copies';
-import { logTimeSteps, type TimeStepRange } from './time-step-init';
+import { logTimeSteps } from './time-step-init';
 import { twoSidedConv } from './two-sided-convolution';
 
-export interface S4Config extends TimeStepRange {
-  /** Width H: one SSM a channel. */
-  readonly dModel: number;
-  /** Real states a channel, N: N/2 complex numbers. Default 64. */
-  readonly dState?: number;
+export interface S4Config extends ChannelSsmConfig {
   /**
    * Null: C itself is learned. A length: C̃ = C (I − Ā^length) is learned in its place, as in the s4 repository (its
    * `l_kernel`). Kernels of up to that length then cost no powers of Ā; longer ones double it until they fit; C is
@@ -47,24 +44,12 @@ export interface S4Config extends TimeStepRange {
   readonly kernelLength?: number | null;
   /** Convolves with the future too, by a C of its own; there are no steps then. Default false. */
   readonly bidirectional?: boolean;
-  /** Independent copies of A, B and P, a divisor of dModel; channel h has copy h mod nSsm. Default dModel. */
-  readonly nSsm?: number;
-  /** Largest initial B, null for HiPPO's own. Default 2, as the s4 repository. */
-  readonly bClip?: number | null;
-  /** Peak learning rate of Δ, A, B and P; null for the optimiser's. Default 0.001; they get no weight decay. */
-  readonly learningRate?: number | null;
 }
 
 const settings: Readonly<Record<keyof S4Config, true>> = {
-  dModel: true,
-  dState: true,
+  ...channelSsmSettings,
   kernelLength: true,
   bidirectional: true,
-  nSsm: true,
-  bClip: true,
-  learningRate: true,
-  dtMin: true,
-  dtMax: true,
 };
 
 export type S4State = {
@@ -96,10 +81,10 @@ export class S4Kernel extends Module {
     random: RandomGenerator,
   ) {
     super();
-    const { dModel, dState = 64, nSsm = dModel, bClip = 2, learningRate = 0.001, bidirectional = false } = config;
+    const { dModel, dState = 64, nSsm = dModel, bClip = 2, bidirectional = false } = config;
     const { device } = random.state;
     const { omega, absB, absP } = hippoLegSModes(dState);
-    const slow = learningRate === null ? { weightDecay: false } : { learningRate, weightDecay: false };
+    const slow = ssmMetadata(config);
     const count = dState / 2;
     const copies = (values: Float64Array): Tensor => tensor(values, { device }).expand(nSsm, count);
     // Phases of an eigenbasis are arbitrary, and absorbed by C, whose distribution has none: B and P start real.
@@ -197,18 +182,13 @@ export class S4 extends Module implements SequenceLayer<S4State> {
   constructor(config: S4Config, random: RandomGenerator) {
     super();
     checkKeys('S4', config, settings);
-    const { dModel, dState = 64, nSsm = dModel, kernelLength = null, bClip = 2, dtMin = 0.001, dtMax = 0.1 } = config;
-    checkSize('S4', 'dModel', dModel);
-    checkSize('S4', 'dState', dState);
-    checkSize('S4', 'nSsm', nSsm);
-    checkTimeSteps('S4', dtMin, dtMax);
-    if (bClip !== null) checkPositive('S4', 'bClip', bClip);
+    const { dModel, dState = 64, kernelLength = null } = config;
+    checkChannelSsm('S4', config);
     if (kernelLength !== null) checkSize('S4', 'kernelLength', kernelLength);
     if (dState % 2 !== 0)
       throw new OutOfRangeError(
         `S4: dState is ${dState}, expected an even number (it counts real states, two for each complex one)`,
       );
-    if (dModel % nSsm !== 0) throw new OutOfRangeError(`S4: nSsm is ${nSsm}, expected a divisor of dModel (${dModel})`);
     this.dModel = dModel;
     this.kernel = new S4Kernel(config, kernelLength, random);
     this.D = parameter(random.normal([1, dModel]));

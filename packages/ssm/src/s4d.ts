@@ -1,51 +1,27 @@
 import { Module, parameter } from '@mamba-ts/nn';
-import {
-  Complex,
-  OutOfRangeError,
-  type RandomGenerator,
-  scope,
-  type Tensor,
-  tensor,
-  type Variable,
-  zeros,
-} from '@mamba-ts/tensor';
-import { checkChoice, checkKeys, checkPositive, checkSize, checkTimeSteps } from './check-config';
+import { Complex, type RandomGenerator, scope, type Tensor, tensor, type Variable, zeros } from '@mamba-ts/tensor';
+import { type ChannelSsmConfig, channelSsmSettings, checkChannelSsm, ssmMetadata } from './channel-ssm-config';
+import { checkChoice, checkKeys } from './check-config';
 import { type DiagonalState, DiagonalSSM, type DiscreteDiagonal } from './diagonal-ssm';
 import { type Discretization, discretizations, discretize } from './discretization';
 import { s4dInits, type S4DInit, s4dModes } from './s4d-init';
 import { perChannel } from './tied-copies';
-import { logTimeSteps, type TimeStepRange } from './time-step-init';
+import { logTimeSteps } from './time-step-init';
 
-export interface S4DConfig extends TimeStepRange {
-  /** Width H: one SSM a channel. */
-  readonly dModel: number;
-  /** Real states a channel, N: N/2 complex numbers (all N are real poles with init `real`). Default 64. */
-  readonly dState?: number;
+export interface S4DConfig extends ChannelSsmConfig {
   /** Default `lin`. */
   readonly init?: S4DInit;
   /** Default `zoh`. */
   readonly discretization?: Discretization;
   /** Convolves with the future too, by a C of its own; there are no steps then. Default false. */
   readonly bidirectional?: boolean;
-  /** Independent copies of A and B, a divisor of dModel; channel h has copy h mod nSsm. Default dModel. */
-  readonly nSsm?: number;
-  /** Largest initial B of init `legs`, null for HiPPO's own. Default 2, as the s4 repository. */
-  readonly bClip?: number | null;
-  /** Peak learning rate of Δ, A and B; null for the optimiser's. Default 0.001; they get no weight decay. */
-  readonly learningRate?: number | null;
 }
 
 const settings: Readonly<Record<keyof S4DConfig, true>> = {
-  dModel: true,
-  dState: true,
+  ...channelSsmSettings,
   init: true,
   discretization: true,
   bidirectional: true,
-  nSsm: true,
-  bClip: true,
-  learningRate: true,
-  dtMin: true,
-  dtMax: true,
 };
 
 export type S4DState = DiagonalState;
@@ -65,20 +41,12 @@ export class S4DKernel extends Module {
 
   constructor(config: S4DConfig, random: RandomGenerator) {
     super();
-    const {
-      dModel,
-      dState = 64,
-      init = 'lin',
-      nSsm = dModel,
-      bClip = 2,
-      learningRate = 0.001,
-      bidirectional = false,
-    } = config;
+    const { dModel, dState = 64, init = 'lin', nSsm = dModel, bClip = 2, bidirectional = false } = config;
     const { device } = random.state;
     const modes = s4dModes(init, dState, bClip);
     const count = modes.re.length;
     const real = init === 'real';
-    const slow = learningRate === null ? { weightDecay: false } : { learningRate, weightDecay: false };
+    const slow = ssmMetadata(config);
     const copies = (values: Float64Array): Tensor => tensor(values, { device }).expand(nSsm, count);
     this.inv_dt = parameter(
       scope(() => logTimeSteps([dModel, 1], random, config)),
@@ -143,25 +111,11 @@ export class S4D extends DiagonalSSM {
   /** @throws OutOfRangeError for a config that makes no sense */
   constructor(config: S4DConfig, random: RandomGenerator) {
     super();
-    const {
-      dModel,
-      dState = 64,
-      init = 'lin',
-      discretization = 'zoh',
-      nSsm = dModel,
-      dtMin = 0.001,
-      dtMax = 0.1,
-    } = config;
+    const { dModel, init = 'lin', discretization = 'zoh' } = config;
     checkKeys('S4D', config, settings);
-    checkSize('S4D', 'dModel', dModel);
-    checkSize('S4D', 'dState', dState);
-    checkSize('S4D', 'nSsm', nSsm);
+    checkChannelSsm('S4D', config);
     checkChoice('S4D', 'init', init, s4dInits);
     checkChoice('S4D', 'discretization', discretization, discretizations);
-    checkTimeSteps('S4D', dtMin, dtMax);
-    if (config.bClip !== undefined && config.bClip !== null) checkPositive('S4D', 'bClip', config.bClip);
-    if (dModel % nSsm !== 0)
-      throw new OutOfRangeError(`S4D: nSsm is ${nSsm}, expected a divisor of dModel (${dModel})`);
     this.dModel = dModel;
     this.discretization = discretization;
     this.kernel = new S4DKernel(config, random);
