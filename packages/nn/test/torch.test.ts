@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import {
   bytesPerElement,
   elementsOf,
+  equalBytes,
   type RandomAccessSource,
   type SafetensorsDtype,
   safetensorsDtypes,
@@ -9,6 +10,7 @@ import {
 } from '@mamba-ts/nn/safetensors';
 import { openTorchFile, streamTorchFile } from '@mamba-ts/nn/torch';
 import { describe, expect, it } from 'vitest';
+import { crc32, portableCrc32 } from '../src/torch/zip/crc32';
 import { counting } from './safetensors-files';
 import { ascii, archive, collect, file, opened, pickle, written } from './torch-files';
 
@@ -198,6 +200,40 @@ function withZip64(whole: Uint8Array): Uint8Array {
   [12, 16].forEach((at) => view.setUint32(at, 0xffffffff, true));
   return Uint8Array.from([...whole.subarray(0, -22), ...new Uint8Array(wide.buffer), ...end]);
 }
+
+describe('crc32', () => {
+  it('is that of the zip format, in both implementations', () => {
+    for (const sum of [crc32, portableCrc32]) {
+      expect(sum(ascii('123456789'))).toBe(0xcbf43926);
+      expect(sum(new Uint8Array(0))).toBe(0);
+      for (let length = 1; length < 9; length++) {
+        const bytes = Uint8Array.from({ length }, (_, i) => 200 + 31 * i);
+        expect(sum(bytes)).toBe(crc32(Uint8Array.from(bytes)));
+      }
+    }
+  });
+});
+
+describe('equalBytes', () => {
+  it('sees a difference at any place, aligned or not', () => {
+    const a = Uint8Array.from({ length: 23 }, (_, i) => i);
+    for (const [from, to] of [
+      [0, 23],
+      [1, 23],
+      [4, 21],
+      [3, 3],
+    ]) {
+      const part = a.subarray(from, to);
+      expect(equalBytes(part, part.slice())).toBe(true);
+      for (let i = 0; i < part.length; i++) {
+        const other = part.slice();
+        other[i] ^= 1;
+        expect(equalBytes(part, other), `byte ${i}`).toBe(false);
+      }
+      expect(equalBytes(part, new Uint8Array(part.length + 1))).toBe(false);
+    }
+  });
+});
 
 describe('ZIP64 places', () => {
   it('are written and read behind 4 GiB without holding them', async () => {

@@ -1,6 +1,7 @@
 import {
   compareStateDict,
   type DeferredTensor,
+  equalBytes,
   metadataOf,
   type SafetensorsDtype,
   type SafetensorsReader,
@@ -92,8 +93,7 @@ async function checkTied(
     if (first === undefined || others.length === 0) continue;
     const { bytes } = await reader.read(first);
     for (const other of others) {
-      const copy = (await reader.read(other)).bytes;
-      if (copy.length !== bytes.length || copy.some((byte, i) => byte !== bytes[i]))
+      if (!equalBytes(bytes, (await reader.read(other)).bytes))
         throw new CheckpointError(`convertCheckpoint: ${first} and ${other} differ, expected one tied weight`);
     }
   }

@@ -2,6 +2,7 @@
  * Safetensors files: read whole or on demand, single or sharded; written whole or as a stream. Depends on nothing.
  */
 export { type SafetensorsDtype, bytesPerElement, isSafetensorsDtype, safetensorsDtypes } from './dtype';
+export { equalBytes } from './equal-bytes';
 export { SafetensorsError, type SafetensorsErrorCode } from './error';
 export { readSafetensors, type SafetensorsFile, type SafetensorsTensor } from './file';
 export type { SafetensorsLimits, TensorEntry } from './header';

@@ -1,5 +1,6 @@
 import { isFloat, sameShape, type Shape, Tensor, TensorError, type Variable } from '@mamba-ts/tensor';
 import {
+  equalBytes,
   readSafetensors,
   type SafetensorsReader,
   type SafetensorsTensor,
@@ -183,5 +184,5 @@ function convert(tensor: SafetensorsTensor, variable: Variable): Float32Array | 
 
 function sameValues(a: Source, b: Source): boolean {
   if (a instanceof Tensor || b instanceof Tensor) return a === b;
-  return a.dtype === b.dtype && a.bytes.length === b.bytes.length && a.bytes.every((byte, i) => byte === b.bytes[i]);
+  return a.dtype === b.dtype && equalBytes(a.bytes, b.bytes);
 }

@@ -21,13 +21,24 @@ export function writeValues(memory: ArrayBufferLike, address: number, dtype: DTy
     }
     case 'bfloat16': {
       const target = new Uint16Array(memory, address, length);
-      for (let i = 0; i < length; i++) target[i] = toBFloat16(values[i]);
+      if (values instanceof Float32Array) roundToBFloat16(values, target);
+      else for (let i = 0; i < length; i++) target[i] = toBFloat16(values[i]);
       return;
     }
     case 'float16': {
       const target = new Uint16Array(memory, address, length);
       for (let i = 0; i < length; i++) target[i] = toFloat16(values[i]);
     }
+  }
+}
+
+/** As `toBFloat16`, on the bits: a model's weights pass here. */
+function roundToBFloat16(values: Float32Array, target: Uint16Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const u = bits[i];
+    const isNaN = (u & 0x7fffffff) > 0x7f800000;
+    target[i] = isNaN ? (u >>> 16) | 0x40 : (u + 0x7fff + ((u >>> 16) & 1)) >>> 16;
   }
 }
 

@@ -12,8 +12,16 @@ function makeTables(): Uint32Array[] {
   return made;
 }
 
-/** The check sum of the zip format (CRC-32, polynomial 0xEDB88320). */
+type CheckSum = (bytes: Uint8Array) => number;
+
+/** The check sum of the zip format (CRC-32, polynomial 0xEDB88320). Node's own where there is one: it is many times as fast. */
 export function crc32(bytes: Uint8Array): number {
+  const host = globalThis as { process?: { getBuiltinModule?: (id: string) => { crc32?: CheckSum } | undefined } };
+  return (host.process?.getBuiltinModule?.('node:zlib')?.crc32 ?? portableCrc32)(bytes);
+}
+
+/** The same, everywhere. */
+export function portableCrc32(bytes: Uint8Array): number {
   const [t0, t1, t2, t3] = tables as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
   let sum = 0xffffffff;
   let i = 0;
