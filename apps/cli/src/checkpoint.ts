@@ -53,12 +53,13 @@ function progressOn(stream: OutputStream): ((progress: LoadProgress) => void) | 
     const now = Date.now();
     if (done < total && now - shown < 100) return;
     shown = now;
-    const of = stage === 'download' ? `${megabytes(done)} of ${megabytes(total)}` : `${done} of ${total} tensors`;
+    const of =
+      stage === 'download' ? `${readableBytes(done)} of ${readableBytes(total)}` : `${done} of ${total} tensors`;
     const label = stage === 'download' ? name : 'loading';
     stream.write(`\r\u001b[K${done < total ? `${label}: ${of}` : ''}`);
   };
 }
 
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+export function readableBytes(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -101,6 +101,14 @@ describe('generate with a tokenizer', () => {
     }
   });
 
+  it('lets timers run while it computes', async () => {
+    const signal = AbortSignal.timeout(30);
+    const endless = async (): Promise<void> => {
+      for await (const _ of generate(model, [1], { maxNewTokens: 1e6, signal }));
+    };
+    await expect(endless()).rejects.toThrow(/timeout/i);
+  });
+
   it('gives all held-back text when a limit ends it', async () => {
     for (let maxNewTokens = 1; maxNewTokens < 8; maxNewTokens++) {
       const choices = await run({ maxNewTokens, stopStrings: [`${words[1]}${words[2]}never`, 'the never'] });

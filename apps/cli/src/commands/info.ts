@@ -10,7 +10,7 @@ import {
 import { bytesPerElement, compareStateDict, type SafetensorsDtype } from '@mamba-ts/nn';
 import { RandomGenerator, sizeOf } from '@mamba-ts/tensor';
 import { Arguments } from '../arguments';
-import { checkpointHelp, checkpointOf, checkpointOptions, megabytes } from '../checkpoint';
+import { checkpointHelp, checkpointOf, checkpointOptions, readableBytes } from '../checkpoint';
 import { type Command, type Surroundings } from '../command';
 
 const help = `Describes a checkpoint: its config, its parameters and their number. Reads no weights.
@@ -128,10 +128,10 @@ function describe(info: Info, all: boolean): string {
       (row) => `  ${row.map((cell, i) => (i === 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')}`,
     ),
     '',
-    `${info.parameters.toLocaleString('en')} parameters (tied weights once), ${megabytes(info.bytes)} of tensors`,
+    `${info.parameters.toLocaleString('en')} parameters (tied weights once), ${readableBytes(info.bytes)} of tensors`,
     info.stateBytes === null
       ? 'the state of a sequence grows with its length'
-      : `${megabytes(info.stateBytes)} of state for a sequence of any length`,
+      : `${readableBytes(info.stateBytes)} of state for a sequence of any length`,
     ...problems,
     '',
   ].join('\n');

@@ -4,6 +4,7 @@ import { BatchDecoder, type Logits } from './decoder';
 import { checkOptions, checkPrompt, checkSeed, type CheckedOptions, type GenerationOptions } from './options';
 import { type Choice, Row } from './row';
 import { checkSnapshot, type GenerationSnapshot, restoreState, takeSnapshot } from './snapshot';
+import { Turn } from './turn';
 
 export interface GenerateOptions extends GenerationOptions {
   /** int32; the same tokens for the same seed on every device, up to rounding of the logits. Default 0. */
@@ -171,6 +172,7 @@ class Session implements Generation<readonly BatchChoice[]> {
 
   private async *run(): AsyncGenerator<readonly BatchChoice[], void, undefined> {
     const { rows, decoder, options } = this;
+    const turn = new Turn();
     try {
       const goesOn = (): boolean => rows.some((row) => row.finish === null);
       if (options.maxNewTokens === 0 || !goesOn()) return;
@@ -180,6 +182,7 @@ class Session implements Generation<readonly BatchChoice[]> {
         options.signal?.throwIfAborted();
         yield rows.flatMap((row, i) => (row.finish === null ? { row: i, ...row.choose(logits[i]) } : []));
         if (!goesOn()) return;
+        await turn.pause();
         options.signal?.throwIfAborted();
         // Rows that have ended go along: their tokens are looked at by nobody.
         logits = await decoder.next(Int32Array.from(rows, (row) => row.last));
