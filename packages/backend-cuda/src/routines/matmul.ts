@@ -8,6 +8,7 @@ import { CublasLtLibrary } from './matmul/cublaslt-library';
 import { OwnProduct } from './matmul/own';
 import { hasFewRows, planOwn, tooLarge } from './matmul/own-plan';
 import { operations, type Product, productOf } from './matmul/product';
+import { SplitProduct } from './matmul/split-product';
 
 export interface MatmulOptions {
   /** `own`: the package's own kernels also where cuBLASLt is found. Default `fastest`. */
@@ -31,6 +32,9 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     if (choice === undefined) choices.set(key, (choice = LtProduct.of(library, product, { ...options, tf32 })));
     return choice;
   };
+  /** The library's algorithm for a float32 matrix that was split, by a bfloat16 one; null where the call is no such product. */
+  const chooseSplit = (product: Product): LtProduct | null =>
+    SplitProduct.fits(product) && !hasFewRows(product) ? choose(SplitProduct.tall(product)) : null;
   /** The library's algorithm for a product and what follows it, in the workspace of the product alone; null where it has none. */
   const chooseWith = (product: Product, plain: LtProduct, epilogue: SimpleEpilogue): LtProduct | null => {
     const { type, bias, activation, residual } = epilogue;
@@ -66,6 +70,8 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     },
     scratchBytes(call, context) {
       const product = productOf(call);
+      const split = chooseSplit(product);
+      if (split) return SplitProduct.scratchBytes(product, split);
       return choose(product)?.workspaceBytes ?? OwnProduct.scratchBytes(product, planOwn(product, context.multiprocessors));
     },
     prepare(call, host, kernel) {
@@ -88,6 +94,16 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
             lt.launch(stream, { a: firstElement(a, specA), b, out, workspace: scratch, ...followers(addresses) });
           },
           describe: () => `cuBLASLt ${library?.version} ${types}, ${cost}`,
+        };
+      }
+      const tall = chooseSplit(alone);
+      if (tall) {
+        const split = new SplitProduct(product, tall, host, epilogue ?? undefined);
+        return {
+          launch(stream, { inputs: [a, b], outputs: [out], scratch, epilogue: addresses }) {
+            split.launch(stream, { a: firstElement(a, specA), b, out, scratch, ...followers(addresses) });
+          },
+          describe: () => `cuBLASLt ${library?.version} bfloat16, a in three parts, ${cost}`,
         };
       }
       const plan = planOwn(alone, host.context.multiprocessors);

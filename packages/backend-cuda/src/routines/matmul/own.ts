@@ -15,17 +15,18 @@ import type { Product } from './product';
 const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few-rows-f16': fewRowsF16, float32, bf16, f16 } as const;
 
 /** Fields of `MatmulArguments` (kernels/matmul-arguments.cuh), in order. */
-const fields = [
+export const matmulFields = [
   'a', 'b', 'out', 'bias', 'residual', 'parts', 'batch', 'm', 'n', 'k', 'strideA', 'strideB', 'rowA', 'transposeA', 'transposeB',
   'typeA', 'typeB', 'typeOut', 'typeResidual', 'activation', 'partK', 'lanes', 'prefetch',
 ] as const;
 
-const activations = { none: 0, silu: 1, relu: 2 } as const;
+/** As in `Activation` of the kernels. */
+export const activations = { none: 0, silu: 1, relu: 2 } as const;
 
 /** A product on the package's own kernels. */
 export class OwnProduct {
-  private readonly main: StructLaunch<(typeof fields)[number]>;
-  private readonly sum: StructLaunch<(typeof fields)[number]> | null;
+  private readonly main: StructLaunch<(typeof matmulFields)[number]>;
+  private readonly sum: StructLaunch<(typeof matmulFields)[number]> | null;
   private readonly empty: boolean;
 
   constructor(
@@ -45,9 +46,9 @@ export class OwnProduct {
     };
     const { grid, threads, sharedBytes, parts } = plan;
     const run = host.kernel(modules[plan.module], plan.kernel);
-    this.main = new StructLaunch(driver, run, { grid, block: [threads], sharedBytes }, fields).set(values);
+    this.main = new StructLaunch(driver, run, { grid, block: [threads], sharedBytes }, matmulFields).set(values);
     const blocks = Math.max(1, Math.min(Math.ceil((batch * m * n) / 256), 16 * multiprocessors));
-    this.sum = parts > 1 ? new StructLaunch(driver, host.kernel(float32, 'sum_parts'), { grid: [blocks], block: [256] }, fields).set(values) : null;
+    this.sum = parts > 1 ? new StructLaunch(driver, host.kernel(float32, 'sum_parts'), { grid: [blocks], block: [256] }, matmulFields).set(values) : null;
   }
 
   /** Bytes of the sums over parts of k. */
