@@ -1,5 +1,5 @@
 import { generate, LanguageModel } from '@mamba-ts/models';
-import { AdamW, crossEntropyLoss, Dropout } from '@mamba-ts/nn';
+import { AdamW, clipGradientNorm, crossEntropyLoss, Dropout } from '@mamba-ts/nn';
 import { CounterRandom } from '@mamba-ts/tasks';
 import { checkpoint, compile, type CompiledStep, type Device, grad, RandomGenerator, scope, setDefaultDevice, silu, type Tensor, type Variable, variable, zeros } from '@mamba-ts/tensor';
 
@@ -36,7 +36,8 @@ class SmallTraining {
     this.step = compile(() => {
       const logits = this.model.lm_head.forward(this.dropout.forward(this.model.backbone.forward(this.ids)));
       const loss = crossEntropyLoss(logits, this.targets, { ignoreIndex: -100 });
-      this.optimizer.update(grad(loss, this.optimizer.parameters));
+      const { gradients } = clipGradientNorm(grad(loss, this.optimizer.parameters), 1);
+      this.optimizer.update(gradients);
       return loss;
     });
   }
