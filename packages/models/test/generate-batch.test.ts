@@ -187,3 +187,19 @@ for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
     );
   });
 }
+
+describe('seeded sampling', () => {
+  it('gives the same tokens on every device', async () => {
+    const found: Record<string, number[][]> = {};
+    for (const [name, create] of Object.entries({ reference, ...floatDevices })) {
+      const device = await create();
+      const model = await opinionated(device);
+      const options = { temperature: 5, topP: 0.95, seed: -9, maxNewTokens: 25 };
+      found[name] = byRow(await collect(generateBatch(model, prompts, options)), prompts.length).map(tokens);
+      model.dispose();
+      disposeEmpty(device);
+    }
+    for (const rows of Object.values(found)) expect(rows).toEqual(found.reference);
+    expect(new Set(found.reference.flat()).size).toBeGreaterThan(5);
+  });
+});
