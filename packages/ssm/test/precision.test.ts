@@ -1,6 +1,6 @@
-import { Complex, cpu, type Device, RandomGenerator, type Tensor, tensor } from '@mamba-ts/tensor';
+import { Complex, cpu, type Device, RandomGenerator, reference, type Tensor, tensor } from '@mamba-ts/tensor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { S4D, Vandermonde } from '../src/index';
+import { S4, S4D, Vandermonde } from '../src/index';
 import { disposeEmpty, evaluate } from './harness';
 
 /** What float32 leaves of long kernels, against sums in float64 over the same poles. */
@@ -57,5 +57,24 @@ describe('float32 precision of long kernels', () => {
     x.dispose();
     layer.dispose();
     random.dispose();
+  });
+
+  it.each([64, 500, 1024])('a kernel of S4 with 64 states has %i samples as in float64', async (length) => {
+    const exact = await reference();
+    const make = (on: Device): S4 => {
+      const random = new RandomGenerator(1, on);
+      const layer = new S4({ dModel: 4, dState: 64 }, random);
+      random.dispose();
+      return layer;
+    };
+    const [layer, oracle] = [make(device), make(exact)];
+    for (const [path, v] of oracle.stateDict()) v.write(layer.stateDict().get(path)?.dataSync() as Float32Array);
+    const expected = await evaluate(() => oracle.taps(length)[0]);
+    const kernel = await evaluate(() => layer.taps(length)[0]);
+    const norm = (v: readonly number[]): number => Math.hypot(...v);
+    expect(norm(kernel.map((v, i) => v - expected[i])) / norm(expected)).toBeLessThan(2e-5);
+    layer.dispose();
+    oracle.dispose();
+    exact.dispose();
   });
 });
