@@ -15,7 +15,7 @@ struct Layout {
   using Value = typename std::conditional<complex, Complex, float>::type;
   static constexpr int K = K_, S = S_, R = R_, W = complex ? 2 : 1, CH = 32 / K * R;
   static constexpr int T = T_ > 0 ? T_ : 32 / (S * W), slices = slices_; // slices: warps of a block in backward
-  static constexpr int V = M || CH < 2 || T * CH < 64 ? 1 : T * CH < 128 || R == 1 ? 2 : 4;
+  static constexpr int V = M || CH < 2 || T * CH <= 32 ? 1 : T * CH <= 64 || R == 1 ? 2 : 4;
   static constexpr int perRow = CH / V, items = T * perRow, I = (items + 31) / 32;
   // shared memory of one warp, in floats
   static constexpr int rowX = 2 * T + 4, rowG = T + 4;
@@ -89,6 +89,11 @@ __device__ __forceinline__ void storeValues(float *to, const typename F::Value (
   }
 }
 
+// For loads that run ahead without a condition: of `if (inside) x = *from` the compiler makes a load, a wait for it and a
+// selection, right where the load was to run ahead. What lies outside of the sequence is read from its nearest step
+// instead, and who uses it sets what must vanish (dt, dt u, g) to zero.
+__device__ __forceinline__ long long intoSequence(int t, int length) { return min(max(t, 0), length - 1) - t; }
+
 // B and C of T steps, in flight between device memory and shared memory.
 template <class F> struct Coefficients {
   using E = typename F::E;
@@ -119,6 +124,15 @@ template <class F> struct Coefficients {
           raw[j].values = *reinterpret_cast<const decltype(raw[j].values) *>(from[j]);
         }
       }
+    }
+  }
+  // Without a condition: see intoSequence. `row`: elements between steps.
+  __device__ __forceinline__ void loadNearest(int t0, int length, int row, int lane) {
+    static_assert(!F::M);
+#pragma unroll
+    for (int j = 0; j < loads; j++) {
+      const int i = lane + 32 * j, t = t0 + (i < packs ? i : i - packs) * perPack / N;
+      raw[j].values = *reinterpret_cast<const decltype(raw[j].values) *>(from[j] + intoSequence(t, length) * row);
     }
   }
   __device__ __forceinline__ void advance(long long elements) {

@@ -8,6 +8,8 @@ async function compressed(name: Layout['module']): Promise<string> {
   switch (name) {
     case 'real16':
       return (await import('./ptx/real16')).ptx;
+    case 'chain':
+      return (await import('./ptx/chain')).ptx;
     case 'real':
       return (await import('./ptx/real')).ptx;
     case 'general':

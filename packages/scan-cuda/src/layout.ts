@@ -1,5 +1,5 @@
 // How warps are laid over a scan: the TypeScript side of kernels/layout.cuh.
-import type { ScanShape } from '@mamba-ts/scan';
+import { type ScanShape, ScanShapeError } from '@mamba-ts/scan';
 
 /** Storage of u, delta, z, y, variable B and C, and their gradients. Everything else is float32. */
 export type ScanDtype = 'float32' | 'bf16';
@@ -8,7 +8,7 @@ export type ScanDtype = 'float32' | 'bf16';
 export interface Layout {
   /** Suffix of the kernels' names, e.g. `n16k4`. */
   readonly name: string;
-  readonly module: 'real16' | 'real' | 'general';
+  readonly module: 'real16' | 'real' | 'general' | 'chain';
   readonly complex: boolean;
   /** Any sizes and alignment, constant or variable B and C; otherwise dState is exactly `states`. */
   readonly masked: boolean;
@@ -21,16 +21,21 @@ export interface Layout {
   readonly steps: number;
   /** Channels of a lane: `channels` is 32 / lanes times as many. */
   readonly perLane: number;
-  /** Which kernels it has: `whole` warps have channels of their own, `split` ones share them, `backward` is the second half. */
-  readonly kernels: 'whole' | 'split and backward' | 'backward';
+  /**
+   * Which kernels it has: `whole` warps have channels of their own, `split` ones share them and meet at barriers, those of
+   * a `chain` hand states on; `backward` is the second half of backward, `backward chain` all of it.
+   */
+  readonly kernels: 'whole' | 'split and backward' | 'backward' | 'forward chain' | 'backward chain';
   /** Warps of a block in backward: each takes `steps` steps of a chunk. */
   readonly slices: number;
+  /** Most warps of a block of a chain. */
+  readonly maxWarps: number;
 }
 
 function makeLayout(module: Layout['module'], name: string, lanes: number, statesPerLane: number, kind: Partial<Layout> = {}): Layout {
   const { complex = false, perLane = 1 } = kind;
   return {
-    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane, slices: 4 },
+    ...{ name, module, complex, masked: false, kernels: 'split and backward', states: lanes * statesPerLane, lanes, statesPerLane, perLane, slices: 4, maxWarps: 16 },
     ...{ channels: (32 / lanes) * perLane, steps: 32 / (statesPerLane * (complex ? 2 : 1)) },
     ...kind,
   };
@@ -41,6 +46,13 @@ export const layouts: readonly Layout[] = [
   makeLayout('real16', 'n16k8', 8, 2),
   makeLayout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
   makeLayout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
+  makeLayout('chain', 'n16k4r2t4', 4, 4, { kernels: 'forward chain', perLane: 2, steps: 4, maxWarps: 16 }),
+  makeLayout('chain', 'n16k4r2t8', 4, 4, { kernels: 'forward chain', perLane: 2, steps: 8, maxWarps: 8 }),
+  makeLayout('chain', 'n16k4r1t8', 4, 4, { kernels: 'forward chain', perLane: 1, steps: 8, maxWarps: 16 }),
+  makeLayout('chain', 'n16k8r3t8', 8, 2, { kernels: 'forward chain', perLane: 3, steps: 8, maxWarps: 12 }),
+  makeLayout('chain', 'n16k4t8', 4, 4, { kernels: 'backward chain', steps: 8, maxWarps: 8 }),
+  makeLayout('chain', 'n16k8t16', 8, 2, { kernels: 'backward chain', steps: 16, maxWarps: 8 }),
+  makeLayout('chain', 'n16k8t8', 8, 2, { kernels: 'backward chain', steps: 8, maxWarps: 12 }),
   makeLayout('real', 'n8k2', 2, 4),
   makeLayout('real', 'n32k8', 8, 4),
   makeLayout('real', 'n64k16', 16, 4),
@@ -79,6 +91,34 @@ function warpFloats({ masked, complex, lanes, statesPerLane, channels, steps }: 
 function doubleFloats({ steps, statesPerLane, lanes, channels }: Layout): number {
   return 2 * (channels * (2 * steps + 4) + 2 * lanes * (steps * statesPerLane + 4) + channels * (steps + 4) + 32);
 }
+
+/** Dynamic shared memory of a block of `forwardChain` in bytes. */
+export function forwardChainBytes(layout: Layout, warps: number): number {
+  return 4 * warps * (doubleFloats(layout) / 2 + layout.perLane * 32 * layout.statesPerLane);
+}
+
+/** Dynamic shared memory of a block of `backwardChain` in bytes, which takes `sets` sets of channels. */
+export function backwardChainBytes(layout: Layout, warps: number, sets: number): number {
+  const { statesPerLane, channels, steps } = layout;
+  const part = 32 * statesPerLane;
+  const itemValues = steps * channels <= 32 ? 1 : 2;
+  return 4 * (warps * warpFloats(layout) + sets * (part + 2 * channels + warps * (2 * part + 64 * itemValues)));
+}
+
+/** The layout of that name, or a ScanShapeError that lists the names. */
+export function namedLayout(candidates: readonly Layout[], option: string, name: string): Layout {
+  const found = candidates.find((layout) => layout.name === name);
+  if (found !== undefined) return found;
+  const expected = `one of ${candidates.map((layout) => layout.name).join(', ')}`;
+  throw new ScanShapeError('planScan', `options.override.${option}`, expected, `value '${name}'`);
+}
+
+/** Name of a kernel: what it does, storage, layout. */
+export const kernelName = (kind: string, dtype: ScanDtype, layout: Layout): string =>
+  `${kind}_${dtype === 'bf16' ? 'bf16' : 'f32'}_${layout.name}`;
+
+/** Shared memory that a block may have on every card of compute capability 8.0 and later. */
+export const maxSharedBytes: number = 99 * 1024;
 
 /** Dynamic shared memory of a block in bytes. */
 export function sharedBytes(layout: Layout, kernel: 'whole' | 'split' | 'backward', warps: number): number {

@@ -1,6 +1,8 @@
 // Which kernels run a scan, with how many blocks and how much scratch. Pure arithmetic: needs no device.
-import { type ScanShape, ScanShapeError, checkScanShape, scanSize, stateWidth } from '@mamba-ts/scan';
-import { type Layout, type ScanDtype, layoutsOf, sharedBytes, tilesPerGroup } from './layout';
+import { type ScanShape, ScanShapeError, checkScanShape, stateWidth } from '@mamba-ts/scan';
+import type { Layout, ScanDtype } from './layout';
+import { planBackward } from './plan-backward';
+import { type Walk, planWalk } from './plan-walk';
 
 export type ScanPass = 'forward' | 'backward' | 'step';
 
@@ -15,6 +17,11 @@ export interface ScanPlanOptions {
    * them itself, for the price of another pass. Default false.
    */
   readonly checkpoints?: boolean;
+  /**
+   * Checkpoints every 32 steps instead of every 8 or 16, in forward and backward alike: a quarter of the memory between
+   * them, for half the speed of backward. Default false.
+   */
+  readonly leastMemory?: boolean;
   /** Multiprocessors of the device. Default 132 (H100, H200). */
   readonly multiprocessors?: number;
   /** Overrides of the choice, for measurements. */
@@ -27,8 +34,10 @@ export interface PlanOverride {
   /** Warps that share a channel's time; 0: each has channels of its own, and time is cut into `segments`. */
   readonly slices?: number;
   readonly segments?: number;
-  /** Layout of the second half of backward. */
+  /** Layout of backward's main kernel. */
   readonly backward?: string;
+  /** Where that is a chain: warps of a block, sets of channels that it takes, pieces of the sequence. */
+  readonly chain?: { readonly warps: number; readonly sets: number; readonly segments?: number };
 }
 
 /** One launch: a kernel, its blocks and threads. */
@@ -81,102 +90,6 @@ export interface ScanPlan {
 }
 
 const maxBlocks = 2 ** 31 - 1;
-/** Shared memory that a block may have on every card of compute capability 8.0 and later. */
-const maxSharedBytes = 99 * 1024;
-const suffix = (dtype: ScanDtype, layout: Layout): string => `${dtype === 'bf16' ? 'bf16' : 'f32'}_${layout.name}`;
-
-function namedLayout(candidates: readonly Layout[], option: string, name: string): Layout {
-  const found = candidates.find((layout) => layout.name === name);
-  if (found !== undefined) return found;
-  const expected = `one of ${candidates.map((layout) => layout.name).join(', ')}`;
-  throw new ScanShapeError('planScan', `options.override.${option}`, expected, `value '${name}'`);
-}
-
-/** A pass over time: forward, or backward's adjoint pass. */
-interface Walk {
-  readonly kernels: readonly PlannedKernel[];
-  /** Pieces of the sequence that are walked over at once; 1: no cut. */
-  readonly segments: number;
-  readonly words: string;
-}
-
-interface WalkOptions {
-  readonly direction: 'forward' | 'adjoint';
-  readonly dtype: ScanDtype;
-  readonly chunk: number;
-  readonly multiprocessors: number;
-  readonly override?: PlanOverride;
-}
-
-function planWalk(shape: ScanShape, options: WalkOptions): Walk {
-  const { multiprocessors, override = {} } = options;
-  const splits = layoutsOf(shape, 'split and backward');
-  const wholes = layoutsOf(shape, 'whole');
-  if (override.walk !== undefined) {
-    const slices = override.slices ?? 0;
-    const layout = namedLayout(slices === 0 ? wholes : splits, 'walk', override.walk);
-    return slices === 0 ? wholeWalk(shape, layout, override.segments ?? 1, options) : splitWalk(shape, layout, slices, options);
-  }
-  // What follows was measured on an H200 (results/): warps per multiprocessor decide.
-  const warpsOf = (layout: Layout): number => (shape.batch * shape.groups * tilesPerGroup(shape, layout)) / multiprocessors;
-  const [narrow, wide] = [splits[0], splits[0].name === 'n16k4' ? (splits[1] ?? splits[0]) : splits[0]];
-  const one = wholes.find((layout) => layout.perLane === 1);
-  const two = wholes.find((layout) => layout.perLane === 2);
-  if (options.direction === 'forward') {
-    // Two channels a lane halve what is read from shared memory.
-    if (two !== undefined && warpsOf(two) >= 6) return wholeWalk(shape, two, 1, options);
-    if (one !== undefined && warpsOf(one) >= 6) return wholeWalk(shape, one, 1, options);
-    if (one !== undefined && warpsOf(one) >= 3 && shape.length >= 64) return splitWalk(shape, narrow, 4, options);
-    const segments = two === undefined || shape.length < 1024 ? 1 : Math.min(Math.round(24 / warpsOf(two)), Math.floor(shape.length / 128));
-    if (two !== undefined && segments > 1) return wholeWalk(shape, two, segments, options);
-  } else if (one !== undefined && warpsOf(one) >= 12) {
-    return wholeWalk(shape, one, 1, options);
-  }
-  const split = warpsOf(narrow) >= 3 ? narrow : wide;
-  let slices = 1;
-  while (slices < 8 && warpsOf(split) * slices < 11 && slices * split.steps < shape.length) {
-    if (sharedBytes(split, 'split', 2 * slices) > maxSharedBytes) break;
-    slices *= 2;
-  }
-  return splitWalk(shape, split, slices, options);
-}
-
-/** Warps with channels of their own, each walking over one segment. */
-function wholeWalk(shape: ScanShape, layout: Layout, wanted: number, { direction, dtype, chunk }: WalkOptions): Walk {
-  const segmentSteps = Math.ceil(shape.length / wanted / chunk) * chunk;
-  const segments = Math.ceil(shape.length / segmentSteps);
-  const tiles = shape.batch * shape.groups * tilesPerGroup(shape, layout);
-  const values = { segments, segmentSteps };
-  const kernel = (name: string, warps: number): PlannedKernel => ({
-    ...{ module: layout.module, name: `${name}_${suffix(dtype, layout)}`, grid: [Math.ceil(warps / 4), 1, 1], threads: 128 },
-    ...{ sharedBytes: sharedBytes(layout, 'whole', 4), values },
-  });
-  const main = kernel(direction, tiles * segments);
-  const states = shape.batch * shape.channels * shape.dState;
-  const combine: PlannedKernel = {
-    ...{ module: layout.module, name: `combine_${direction}`, grid: [Math.ceil(states / 128), 1, 1], threads: 128 },
-    ...{ sharedBytes: 0, values },
-  };
-  const ends = kernel(direction === 'forward' ? 'ends' : 'adjoint_ends', tiles * (segments - 1));
-  const cut = segments > 1 ? `time in ${segments} segments of ${segmentSteps} steps, their ends first` : 'time uncut';
-  return {
-    kernels: segments > 1 ? [ends, combine, main] : [main],
-    segments,
-    words: `${main.name}: ${main.grid[0]} blocks of 4 warps with ${layout.channels} channels each, ${cut}`,
-  };
-}
-
-/** The warps of a block share channels and take tiles of steps in turn. */
-function splitWalk(shape: ScanShape, layout: Layout, slices: number, { direction, dtype }: WalkOptions): Walk {
-  const grid = shape.batch * shape.groups * tilesPerGroup(shape, layout);
-  const name = `${direction}_split_${suffix(dtype, layout)}`;
-  const kernel: PlannedKernel = {
-    ...{ module: layout.module, name, grid: [grid, 1, 1], threads: 32 * slices },
-    ...{ sharedBytes: sharedBytes(layout, 'split', slices), values: { segments: 1, segmentSteps: 0 } },
-  };
-  const words = `${name}: ${grid} blocks, whose ${slices} warps share ${layout.channels} channels and take tiles of ${layout.steps} steps in turn`;
-  return { kernels: [kernel], segments: 1, words };
-}
 
 /**
  * Chooses kernels and chunking for a scan. Throws a ScanShapeError where `shape` is not a scan's, or too large for one
@@ -184,7 +97,7 @@ function splitWalk(shape: ScanShape, layout: Layout, slices: number, { direction
  */
 export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
   checkScanShape(shape, 'planScan');
-  const { pass, dtype = 'float32', deltaSoftplus = false, checkpoints = false, multiprocessors = 132 } = options;
+  const { pass, dtype = 'float32', deltaSoftplus = false, checkpoints = false, multiprocessors = 132, leastMemory } = options;
   if (pass !== 'forward' && pass !== 'backward' && pass !== 'step') {
     throw new ScanShapeError('planScan', 'options.pass', `'forward', 'backward' or 'step'`, `value ${String(pass)}`);
   }
@@ -193,11 +106,9 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
   }
   if (shape.length > 2 ** 31 - 2 ** 16) throw new ScanShapeError('planScan', 'shape.length', 'at most 2^31 - 2^16', `value ${shape.length}`);
   const width = stateWidth(shape);
-  const backwardLayouts = layoutsOf(shape, 'backward');
-  const layout = options.override?.backward === undefined ? backwardLayouts[0] : namedLayout(backwardLayouts, 'backward', options.override.backward);
-  const chunk = layout.slices * layout.steps;
+  const main = planBackward({ shape, dtype, multiprocessors }, { leastMemory, override: options.override });
+  const { chunk, parts, tilesPerPart } = main;
   const chunks = Math.ceil(shape.length / chunk);
-  const boundaries = shape.batch * chunks * shape.channels;
   const common = { shape, pass, dtype, deltaSoftplus, chunk, chunks };
   const scratch = new Map<ScratchArray, number>();
   let scratchBytes = 0;
@@ -219,17 +130,14 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
   const walkOptions = { dtype, chunk, multiprocessors };
   const override = options.override;
   const forward = planWalk(shape, { ...walkOptions, direction: 'forward', ...(pass === 'forward' && { override }) });
-  const stateBytes = boundaries * shape.dState * width * 4;
-  const takeSegments = (...walks: Walk[]): void => {
-    const segments = Math.max(...walks.map((walk) => walk.segments));
+  const stateBytes = shape.batch * chunks * shape.channels * shape.dState * width * 4;
+  const takeSegments = (...walks: Pick<Walk, 'segments'>[]): void => {
+    const segments = Math.max(1, ...walks.map((walk) => walk.segments));
     if (segments < 2) return;
     const bytes = shape.batch * segments * shape.channels * shape.dState * 4;
     take('starts', bytes);
     take('decays', bytes);
   };
-  const words =
-    `${layout.lanes} lanes a channel with ${layout.statesPerLane} states each` +
-    (layout.masked ? `, masked (dState ${shape.dState}, any alignment)` : '');
   if (pass === 'forward') {
     takeSegments(forward);
     const { kernels, words: explanation } = forward;
@@ -237,49 +145,20 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
     return checkGrids({ ...common, ...nothing, ...sizes, kernels, explanation });
   }
 
-  const adjoint = planWalk(shape, { ...walkOptions, direction: 'adjoint', override });
-  const tiles = tilesPerGroup(shape, layout);
-  // Parts: enough blocks for every multiprocessor to have several, each with at least four tiles of channels.
-  const whole = shape.batch * chunks * shape.groups;
-  const wanted = Math.min(Math.ceil((9 * multiprocessors) / whole), Math.ceil(tiles / 4));
-  const tilesPerPart = Math.ceil(tiles / Math.max(1, wanted));
-  const parts = Math.ceil(tiles / tilesPerPart);
-  const main: PlannedKernel = {
-    module: layout.module,
-    name: `backward_${suffix(dtype, layout)}`,
-    grid: [whole * parts, 1, 1],
-    threads: 32 * layout.slices,
-    sharedBytes: sharedBytes(layout, 'backward', layout.slices),
-  };
-
-  const rows = shape.batch * chunks;
-  const columns = shape.channels * shape.dState * width;
+  const adjoint = main.needsAdjoints ? [planWalk(shape, { ...walkOptions, direction: 'adjoint', override })] : [];
+  const rows = Math.max(...main.sums.filter(({ gradient }) => gradient === 'A').map((sum) => sum.rows));
   const splits = rows <= 32 ? 1 : Math.min(64, Math.ceil(rows / 32));
   const rowsPerSplit = splits === 1 ? 0 : Math.ceil(rows / splits);
-  const sums: PlannedSum[] = [
-    { gradient: 'A', from: 'adjoints', rows, columns, bf16: false },
-    { gradient: 'D', from: 'partsD', rows, columns: shape.channels, bf16: false },
-    { gradient: 'deltaBias', from: 'partsBias', rows, columns: shape.channels, bf16: false },
-  ];
-  takeSegments(adjoint, ...(checkpoints ? [] : [forward]));
+  takeSegments(main, ...adjoint, ...(checkpoints ? [] : [forward]));
   if (!checkpoints) take('checkpoints', stateBytes);
-  take('adjoints', stateBytes);
-  take('partsD', boundaries * 4);
-  take('partsBias', boundaries * 4);
-  for (const [gradient, from, variable] of [['B', 'partsB', shape.variableB], ['C', 'partsC', shape.variableC]] as const) {
-    if (variable && parts === 1) continue;
-    const size = scanSize(shape, gradient);
-    take(from, (variable ? parts * size : boundaries * shape.dState * width) * 4);
-    sums.push({ gradient, from, rows: variable ? parts : rows, columns: variable ? size : columns, bf16: variable && dtype === 'bf16' });
-  }
-  if (rowsPerSplit > 0) take('sums', splits * (3 * columns + 2 * shape.channels) * 4);
-  const kernels = [...(checkpoints ? [] : forward.kernels), ...adjoint.kernels, main];
+  for (const [name, bytes] of main.arrays) take(name, bytes);
+  if (rowsPerSplit > 0) take('sums', splits * (3 * shape.channels * shape.dState * width + 2 * shape.channels) * 4);
+  const kernels = [...(checkpoints ? [] : forward.kernels), ...adjoint.flatMap((walk) => walk.kernels), ...main.kernels];
   const explanation =
-    `checkpoints ${checkpoints ? 'from forward' : `by ${forward.words}`}; ${adjoint.words}; ${main.name}: ${whole} blocks for chunks of ` +
-    `${chunk} steps${parts > 1 ? `, times ${parts} parts of the channels` : ''}, ${words}; ` +
-    `sums over ${rows} chunks in ${rowsPerSplit > 0 ? 'two stages' : 'one stage'}`;
+    `checkpoints ${checkpoints ? 'from forward' : `by ${forward.words}`}; ${[...adjoint, main].map(({ words }) => words).join('; ')}; ` +
+    `sums over ${rows} rows in ${rowsPerSplit > 0 ? 'two stages' : 'one stage'}`;
   const sizes = { checkpointBytes: checkpoints ? stateBytes : 0, scratchBytes, scratch };
-  return checkGrids({ ...common, ...sizes, parts, tilesPerPart, kernels, sums, rowsPerSplit, explanation });
+  return checkGrids({ ...common, ...sizes, parts, tilesPerPart, kernels, sums: main.sums, rowsPerSplit, explanation });
 }
 
 function checkGrids(plan: ScanPlan): ScanPlan {

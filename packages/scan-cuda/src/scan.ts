@@ -64,16 +64,20 @@ export class CudaScan {
   private readonly images = new Map<Layout['module'], Uint8Array>();
   private readonly modules = new Map<Layout['module'], CudaModule>();
 
-  constructor(private readonly context: CudaContext) {}
+  /** `imageOf`: where the modules come from, for measurements; by default they are the package's own. */
+  constructor(
+    private readonly context: CudaContext,
+    private readonly imageOf: (name: Layout['module']) => Promise<Uint8Array> = kernelImage,
+  ) {}
 
   /** Unpacks the images of all kernels, for {@link prepareLoaded}. Loads none into the device. */
   async load(): Promise<void> {
-    for (const name of ['real16', 'real', 'general'] as const) this.images.set(name, await kernelImage(name));
+    for (const name of ['chain', 'real16', 'real', 'general'] as const) this.images.set(name, await this.imageOf(name));
   }
 
   /** Loads what a plan needs and lays out its arguments. */
   async prepare(plan: ScanPlan): Promise<PreparedScan> {
-    for (const name of modulesOf(plan)) this.images.set(name, await kernelImage(name));
+    for (const name of modulesOf(plan)) this.images.set(name, await this.imageOf(name));
     return this.prepareLoaded(plan);
   }
 
@@ -198,7 +202,7 @@ export class PreparedScan {
 
   /** Fills in what one stage of the sums adds up; returns the blocks it takes. */
   private writeSegments(block: BigUint64Array, stage: 'first' | 'last', pointers: ScanPointers): number {
-    const { shape, rowsPerSplit, scratch, sums, chunks } = this.plan;
+    const { rowsPerSplit, scratch, sums } = this.plan;
     const base = pointers.scratch ?? 0n;
     let middle = base + BigInt(scratch.get('sums') ?? 0);
     let firstBlock = 0;
@@ -206,7 +210,7 @@ export class PreparedScan {
     block.fill(0n);
     for (const sum of sums) {
       const twoStages = rowsPerSplit > 0 && !this.overParts(sum);
-      const splits = twoStages ? Math.ceil((shape.batch * chunks) / rowsPerSplit) : 1;
+      const splits = twoStages ? Math.ceil(sum.rows / rowsPerSplit) : 1;
       const from = base + BigInt(scratch.get(sum.from) ?? 0);
       const [between, target] = [middle, this.target(sum, pointers)];
       if (twoStages) middle += BigInt(splits * sum.columns * 4);

@@ -1,17 +1,27 @@
 // Program: checks the kernels on this machine's card against the float64 reference, and times them.
-//   self-check [--fixtures FOLDER] [--bench] [--tune] [--large] [--only TEXT] [--json FILE]
-import { writeFileSync } from 'node:fs';
+//   self-check [--fixtures FOLDER] [--bench] [--tune PATTERN] [--large] [--only PATTERN] [--images FOLDER] [--json FILE]
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CudaContext } from './driver/index';
+import { kernelImage } from './kernel-images';
+import type { Layout } from './layout';
 import { CudaScan } from './scan';
-import { type BenchRow, benchScan, benchShapes, printRow, tableHead, tuneScan } from './self-check/bench';
+import { type BenchRow, benchScan, benchShapes, printRow, tableHead } from './self-check/bench';
 import { type Check, contractChecks } from './self-check/contract';
 import { DeviceScan } from './self-check/device-scan';
 import { fixtureChecks } from './self-check/fixtures';
 import { largeChecks } from './self-check/large';
+import { tuneScan } from './self-check/tune';
 
 const args = process.argv.slice(2);
 const has = (flag: string): boolean => args.includes(flag);
 const valueOf = (flag: string): string | undefined => (has(flag) ? args[args.indexOf(flag) + 1] : undefined);
+
+/** Kernels compiled elsewhere, to compare: NAME.cubin or NAME.ptx of a folder, or else the package's own. */
+async function imageIn(folder: string, module: Layout['module']): Promise<Uint8Array> {
+  const file = ['cubin', 'ptx'].map((kind) => join(folder, `${module}.${kind}`)).find((path) => existsSync(path));
+  return file === undefined ? kernelImage(module) : readFileSync(file);
+}
 
 async function runChecks(checks: readonly Check[]): Promise<number> {
   let failed = 0;
@@ -32,23 +42,27 @@ async function main(): Promise<number> {
   const context = await CudaContext.open();
   const { name, computeCapability, multiprocessors, driverVersion } = context;
   console.log(`${name}, compute capability ${computeCapability.join('.')}, ${multiprocessors} multiprocessors, CUDA ${driverVersion}`);
+  const images = valueOf('--images');
+  const kernels = new CudaScan(context, images === undefined ? undefined : (module) => imageIn(images, module));
   let failed = 0;
   if (!has('--no-checks')) {
     const fixtures = valueOf('--fixtures');
     if (fixtures === undefined) console.log('left out: cases of a public implementation (no --fixtures FOLDER)');
-    const only = valueOf('--only') ?? '';
+    const only = new RegExp(valueOf('--only') ?? '');
     const checks = [
-      ...contractChecks(context),
+      ...contractChecks(context, kernels),
       ...(fixtures === undefined ? [] : fixtureChecks(fixtures, new DeviceScan(context))),
       ...(has('--large') ? largeChecks(context) : []),
     ];
     if (!has('--large')) console.log('left out: arrays beyond 2^31 elements (no --large)');
-    failed = await runChecks(checks.filter((check) => check.name.includes(only)));
+    failed = await runChecks(checks.filter((check) => only.test(check.name)));
   }
-  const kernels = new CudaScan(context);
   if (has('--tune')) {
     const wanted = valueOf('--shapes')?.split(',');
-    for (const shape of benchShapes) if (wanted === undefined || wanted.includes(`${shape.batch}x${shape.channels}x${shape.length}`)) await tuneScan(context, kernels, shape, console.log);
+    const ways = new RegExp(valueOf('--tune') ?? '');
+    for (const shape of benchShapes) {
+      if (wanted === undefined || wanted.includes(`${shape.batch}x${shape.channels}x${shape.length}`)) await tuneScan(context, kernels, shape, ways, console.log);
+    }
   }
   if (has('--bench')) {
     const rows: BenchRow[] = [];

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
-import { CudaContext, CudaError } from '@mamba-ts/scan-cuda';
+import { CudaContext, CudaError, CudaScan } from '@mamba-ts/scan-cuda';
 import { contractChecks } from '../src/self-check/contract';
 import { DeviceScan } from '../src/self-check/device-scan';
 import { fixtureChecks } from '../src/self-check/fixtures';
@@ -31,7 +31,7 @@ describe('on a card', () => {
   }
   if (!existsSync(fixtures)) console.log('left out: cases of a public implementation (no ../shared)');
   const checks = [
-    ...contractChecks(context),
+    ...contractChecks(context, new CudaScan(context)),
     ...(existsSync(fixtures) ? fixtureChecks(fixtures, new DeviceScan(context)) : []),
     ...largeChecks(context),
   ];

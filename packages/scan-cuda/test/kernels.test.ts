@@ -6,11 +6,11 @@ import { scanCases } from '@mamba-ts/scan/conformance';
 import { planScan } from '@mamba-ts/scan-cuda';
 import { reduceSegmentFields, scanArgumentFields } from '../src/arguments';
 import { kernelImage } from '../src/kernel-images';
-import { layouts, layoutsOf } from '../src/layout';
+import { type Layout, layouts, layoutsOf } from '../src/layout';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-async function entriesOf(module: 'real16' | 'real' | 'general'): Promise<Set<string>> {
+async function entriesOf(module: Layout['module']): Promise<Set<string>> {
   const ptx = new TextDecoder().decode(await kernelImage(module));
   expect(ptx).toContain('.target sm_80');
   return new Set([...ptx.matchAll(/\.entry (\w+)\(/g)].map((match) => match[1]));
@@ -29,10 +29,16 @@ describe('compiled kernels', () => {
   });
 
   it('have every kernel that a plan may name', async () => {
-    const entries = { real16: await entriesOf('real16'), real: await entriesOf('real'), general: await entriesOf('general') };
+    const entries = { real16: await entriesOf('real16'), real: await entriesOf('real'), general: await entriesOf('general'), chain: await entriesOf('chain') };
+    const kindsOf: Record<Layout['kernels'], readonly string[]> = {
+      whole: ['forward', 'ends', 'adjoint', 'adjoint_ends'],
+      'split and backward': ['forward_split', 'adjoint_split', 'backward'],
+      backward: ['backward'],
+      'forward chain': ['forward_chain'],
+      'backward chain': ['backward_chain'],
+    };
     for (const layout of layouts) {
-      const kinds = layout.kernels === 'whole' ? ['forward', 'ends', 'adjoint', 'adjoint_ends'] : ['forward_split', 'adjoint_split', 'backward'];
-      for (const kind of kinds) {
+      for (const kind of kindsOf[layout.kernels]) {
         for (const dtype of ['f32', 'bf16']) expect(entries[layout.module]).toContain(`${kind}_${dtype}_${layout.name}`);
       }
     }

@@ -27,28 +27,42 @@ describe('plans', () => {
 
   it('cut one long sequence into segments of whole chunks, which cover it', () => {
     for (const length of [32768, 524288, 32767, 40001]) {
-      const plan = planScan({ ...mamba, batch: 1, length }, { pass: 'forward', dtype: 'bf16', checkpoints: true });
+      const plan = planScan({ ...mamba, batch: 1, channels: 128, length }, { pass: 'forward', dtype: 'bf16', checkpoints: true });
       const main = plan.kernels.at(-1)!;
       const { segments, segmentSteps } = main.values!;
       expect(segments).toBeGreaterThan(4);
       expect(segmentSteps % plan.chunk).toBe(0);
       expect(segments * segmentSteps).toBeGreaterThanOrEqual(length);
       expect((segments - 1) * segmentSteps).toBeLessThan(length);
-      expect(plan.scratchBytes).toBe(2 * segments * 1024 * 16 * 4);
+      expect(plan.scratchBytes).toBe(2 * segments * 128 * 16 * 4);
       expect(plan.kernels.map(({ name }) => name)).toEqual(['ends_bf16_n16k4r2', 'combine_forward', 'forward_bf16_n16k4r2']);
     }
   });
 
+  it('take chains of warps where channels are few', () => {
+    const names = (shape: ScanShape): string[] => planScan(shape, { pass: 'forward', dtype: 'bf16' }).kernels.map(({ name }) => name);
+    expect(names({ ...mamba, batch: 2, length: 16384 })).toEqual(['forward_chain_bf16_n16k4r2t8']);
+    expect(names({ ...mamba, batch: 1, length: 32768 })).toEqual(['forward_chain_bf16_n16k4r1t8']);
+    expect(names({ ...mamba, batch: 1, channels: 1536 })).toEqual(['forward_chain_bf16_n16k8r3t8']);
+    const { kernels } = planScan({ ...mamba, batch: 1, length: 32768 }, { pass: 'backward', dtype: 'bf16', checkpoints: true });
+    expect(kernels.map(({ name }) => name)).toEqual(['adjoint_ends_bf16_n16k4', 'combine_adjoint', 'backward_chain_bf16_n16k4t8']);
+    for (const { values } of kernels) expect(values!.segments * values!.segmentSteps).toBeGreaterThanOrEqual(32768);
+  });
+
   it('keep no more than states at chunk boundaries for backward', () => {
     for (const length of [2048, 131072]) {
-      const shape = { ...mamba, length };
-      const states = (shape.batch * length * shape.channels * shape.dState * 4) / 32;
-      const given = planScan(shape, { pass: 'backward', checkpoints: true });
-      expect(given.checkpointBytes).toBe(states);
-      expect(given.scratchBytes).toBeLessThan(1.5 * states);
-      const own = planScan(shape, { pass: 'backward' });
-      expect(own.checkpointBytes).toBe(0);
-      expect(own.scratchBytes).toBeLessThan(2.5 * states);
+      for (const [leastMemory, chunk] of [[false, 8], [true, 32]] as const) {
+        const shape = { ...mamba, length };
+        const states = (shape.batch * length * shape.channels * shape.dState * 4) / chunk;
+        const given = planScan(shape, { pass: 'backward', checkpoints: true, leastMemory });
+        expect(given.chunk).toBe(chunk);
+        expect(given.checkpointBytes).toBe(states);
+        expect(given.scratchBytes).toBeLessThan(1.5 * states);
+        const own = planScan(shape, { pass: 'backward', leastMemory });
+        expect(own.checkpointBytes).toBe(0);
+        expect(own.scratchBytes).toBeLessThan(2.5 * states);
+        expect(planScan(shape, { pass: 'forward', checkpoints: true, leastMemory }).checkpointBytes).toBe(states);
+      }
     }
   });
 

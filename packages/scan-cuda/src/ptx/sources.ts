@@ -1,3 +1,3 @@
 // Made by scripts/build-kernels.mjs: SHA-256 of the files in kernels/ that the PTX was made from.
 export const sourcesHash: string =
-  'aa0ecb198e61c8e149f483ef8d5dde321b8d73d26459fbf0081b555adc2fc169';
+  'c137ba06da62d9c190e7c50cb68d529cb1370692c601cf2cd7e0c0e17b77bd25';

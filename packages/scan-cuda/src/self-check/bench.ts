@@ -3,7 +3,7 @@ import { type ScanShape, scanSize } from '@mamba-ts/scan';
 import { uniformSource } from '@mamba-ts/scan/conformance';
 import type { CudaContext, CudaStream } from '../driver/index';
 import type { ScanDtype } from '../layout';
-import { type PlanOverride, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
+import { type ScanPlan, planScan } from '../plan';
 import { CudaScan, type ScanPointers, scanBytes } from '../scan';
 import { toBf16 } from './device-scan';
 
@@ -210,42 +210,3 @@ export function printRow({ shape: s, dtype, forward, both, backward, floors, spe
 export const tableHead: string =
   '| B x D x L | forward ms | vs official | of bytes | of exp2 | backward ms | forward + backward ms | vs official | of bytes | of exp2 |\n' +
   '|---|---|---|---|---|---|---|---|---|---|';
-
-/** Times every way of running each kernel on one shape: what the plan's choices rest on. */
-export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: BenchShape, print: (line: string) => void): Promise<void> {
-  const scan = scanShapeOfBench(entry);
-  const base = { dtype: entry.dtype, deltaSoftplus: true, checkpoints: true, multiprocessors: context.multiprocessors };
-  const arrays = new BenchArrays(context, planScan(scan, { ...base, pass: 'forward' }));
-  const stream = context.createStream();
-  const title = `${entry.batch}x${entry.channels}x${entry.length} ${entry.dtype}`;
-  const run = async (label: string, options: ScanPlanOptions, keep: (kernel: string) => boolean, sums: boolean): Promise<void> => {
-    const whole = planScan(scan, options);
-    const plan: ScanPlan = { ...whole, kernels: whole.kernels.filter((kernel) => keep(kernel.name)), sums: sums ? whole.sums : [] };
-    const prepared = await kernels.prepare(plan);
-    const extra = { checkpoints: context.allocate(plan.checkpointBytes), scratch: context.allocate(plan.scratchBytes) };
-    const pointers = arrays.all(extra);
-    const { median } = time(context, stream, () => prepared.launch(pointers, stream), 8);
-    print(`${title} ${label} ${median.toFixed(4)}`);
-    for (const pointer of Object.values(extra)) context.free(pointer);
-  };
-  const adjoint = (kernel: string): boolean => kernel.includes('adjoint');
-  const walk = async (label: string, override: PlanOverride): Promise<void> => {
-    await run(`forward ${label}`, { ...base, pass: 'forward', override }, () => true, false);
-    await run(`adjoint ${label}`, { ...base, pass: 'backward', override }, adjoint, false);
-  };
-  const warps = (entry.batch * entry.channels) / 16;
-  for (const name of ['n16k4', 'n16k4r2']) {
-    for (const target of [0, 8, 12, 24]) {
-      const segments = Math.max(1, Math.round((target * context.multiprocessors) / warps));
-      if (target === 0 || (segments > 1 && segments * 64 <= entry.length)) await walk(`${name} segments ${segments}`, { walk: name, segments });
-    }
-  }
-  for (const name of ['n16k4', 'n16k8']) for (const slices of [4, 8]) await walk(`${name} slices ${slices}`, { walk: name, slices });
-  for (const name of ['n16k4']) {
-    const options = { ...base, pass: 'backward', override: { backward: name } } as const;
-    await run(`main ${name}`, options, (kernel) => kernel.startsWith('backward'), false);
-    await run(`sums ${name}`, options, () => false, true);
-  }
-  arrays.free();
-  stream.destroy();
-}

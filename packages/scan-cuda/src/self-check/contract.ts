@@ -2,7 +2,7 @@
 import { type ScanArgument, type ScanInputs, type ScanShape, selectiveScanBackwardReference, selectiveScanReference } from '@mamba-ts/scan';
 import { type ScanCase, expectClose, expectSameBits, scanCaseData, scanCases, testScan } from '@mamba-ts/scan/conformance';
 import type { CudaContext } from '../driver/index';
-import { layoutsOf } from '../layout';
+import { type Layout, layoutsOf } from '../layout';
 import type { PlanOverride } from '../plan';
 import { CudaScan } from '../scan';
 import { DeviceScan, fromBf16, toBf16 } from './device-scan';
@@ -79,9 +79,8 @@ const exact = { forward: 1e-5, backward: 1e-4 };
 const rounded = { forward: 4e-3, backward: 6e-3 }; // bf16 has 8 bits: results are rounded by up to 2^-9
 
 /** Everything that is checked on a card. */
-export function contractChecks(context: CudaContext): Check[] {
+export function contractChecks(context: CudaContext, kernels: CudaScan): Check[] {
   const checks: Check[] = [];
-  const kernels = new CudaScan(context);
   let group = '';
   const it = Object.assign((name: string, body: Check['body']): void => void checks.push({ name: `${group}: ${name}`, body }), {
     skip: (name: string): void => {
@@ -120,12 +119,22 @@ export function contractChecks(context: CudaContext): Check[] {
 
 /** All the ways in which a scan can be run, whatever the plan would choose. */
 function waysOf(shape: ScanShape): [string, PlanOverride][] {
-  const splits = layoutsOf(shape, 'split and backward').map((layout) => layout.name);
-  const wholes = layoutsOf(shape, 'whole').map((layout) => layout.name);
-  const backwards = layoutsOf(shape, 'backward').map((layout) => layout.name);
-  return [
-    ...backwards.map((backward): [string, PlanOverride] => [`${backward} in backward`, { backward }]),
-    ...splits.flatMap((walk) => [1, 2, 4, 8, 16].map((slices): [string, PlanOverride] => [`${walk}, ${slices} slices`, { walk, slices, backward: walk }])),
-    ...wholes.flatMap((walk) => [1, 2, 3, 5].map((segments): [string, PlanOverride] => [`${walk}, ${segments} segments`, { walk, segments }])),
-  ];
+  const names = (kernels: Layout['kernels']): string[] => layoutsOf(shape, kernels).map((layout) => layout.name);
+  const ways: [string, PlanOverride][] = names('backward').map((backward) => [`${backward} in backward`, { backward }]);
+  for (const walk of names('split and backward')) {
+    for (const slices of [1, 2, 4, 8, 16]) ways.push([`${walk}, ${slices} slices`, { walk, slices, backward: walk }]);
+  }
+  for (const walk of names('whole')) {
+    for (const segments of [1, 2, 3, 5]) ways.push([`${walk}, ${segments} segments`, { walk, segments }]);
+  }
+  for (const { name: walk, maxWarps } of layoutsOf(shape, 'forward chain')) {
+    for (const slices of [1, 2, 7, maxWarps]) ways.push([`${walk}, chain of ${slices}`, { walk, slices }]);
+  }
+  for (const backward of names('backward chain')) {
+    for (const [warps, sets, segments] of [[1, 1, 1], [2, 2, 3], [4, 8, 1], [8, 3, 2]]) {
+      const label = `${backward}, backward chain of ${warps}, ${sets} sets, ${segments} segments`;
+      ways.push([label, { backward, chain: { warps, sets, segments } }]);
+    }
+  }
+  return ways;
 }
