@@ -4,7 +4,7 @@ import { DeviceError, type DeviceBuffer, type Executable, type Kernel, type Prog
 import type { CudaBuffer } from './cuda-buffer';
 import type { Faults } from './faults';
 import type { KernelCache, LoadedKernel, WantedKernel } from './kernel-cache';
-import { mostSets, type PrintedKernel } from './printer/kernel';
+import { launchCode, mostSets, type PrintedKernel } from './printer/kernel';
 import type { PreparedRoutine, RoutinePointers } from './routine';
 import { type Group, groupSteps } from './together';
 
@@ -63,7 +63,10 @@ export class CompiledProgram implements Executable {
     };
     this.groups = groupSteps(
       program,
-      (at) => printedOf(at)?.name ?? null,
+      (at) => {
+        const printed = printedOf(at);
+        return printed && launchCode(printed);
+      },
       (at) => mostSets(printedOf(at) as PrintedKernel, (program.steps[at] as KernelStep).buffers.length),
     );
     const kernelGroups = this.groups.filter(([first]) => program.steps[first].kind === 'kernel');

@@ -8,7 +8,7 @@ import { interpreted, randomSource } from '../../tensor/test/cpu/bare-backend';
 import { randomKernel, type RandomKernel } from '../../tensor/test/cpu/random-kernel';
 import { moduleHeader } from '../src/printer/code';
 import { splitScratch } from '../src/printer/geometry';
-import { type PrintedKernel, printKernel } from '../src/printer/kernel';
+import { launchCode, type PrintedKernel, printKernel } from '../src/printer/kernel';
 import { PtxMachine } from './ptx-machine';
 
 const sizes = {
@@ -113,6 +113,22 @@ it('sums of every length, in every geometry', () => {
     }
   }
 }, 120_000);
+
+it('kernels of other sizes are no sets of one launch, though their code be the same', () => {
+  const access = (buffer: number): Kernel['loads'][number] => ({ buffer, dtype: 'float32', offset: 0, strides: [1], guards: [] });
+  const copy = (size: number): PrintedKernel =>
+    printKernel(
+      {
+        ...{ domain: [size], outerDims: 1, loads: [access(0)], reduces: [], epilogue: [] },
+        body: [{ op: 'load', load: 0, dtype: 'float32' }],
+        stores: [{ access: access(1), value: 0, phase: 'body' }],
+      },
+      { multiprocessors: 132, guarded: false },
+    );
+  expect(copy(256).name).toBe(copy(512).name);
+  expect(launchCode(copy(256))).not.toBe(launchCode(copy(512)));
+  expect(launchCode(copy(256))).toBe(launchCode(copy(256)));
+});
 
 it('one launch runs a kernel for several sets of buffers', () => {
   for (const random of [productOf(24, 96, false, 'bfloat16', true), productOf(40, 30, true, 'float32', false)]) {

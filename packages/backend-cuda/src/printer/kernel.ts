@@ -29,6 +29,14 @@ export interface PrintOptions extends Machine {
   readonly sets?: number;
 }
 
+/**
+ * What launches must have in common to become one: the code and its blocks. Code alone does not say how large a kernel's domain is, where blocks
+ * fill it.
+ */
+export function launchCode({ name, grid: [x, y], threads }: PrintedKernel): string {
+  return `${name} ${x}x${y}x${threads}`;
+}
+
 /** Most bytes of parameters that a kernel may have. */
 const parameterBytes = 4096;
 
