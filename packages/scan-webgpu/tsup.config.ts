@@ -1,3 +1,3 @@
 import { library } from '@mamba-ts/tsup-preset';
 
-export default library({ programs: ['self-check'] });
+export default library({ subpaths: ['bench'], programs: ['self-check'] });

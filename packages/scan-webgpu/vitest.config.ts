@@ -28,4 +28,4 @@ const inBrowser = {
 // Without Chromium a test in Node says that it is missing; with CI set it has to be there.
 const projects = chromium === undefined && !process.env.CI ? [inNode] : [inNode, inBrowser];
 
-export default packageTests('scan-webgpu', { test: { env: { MAMBA_CHROMIUM: chromium ?? '' }, projects } });
+export default packageTests('scan-webgpu', { test: { testTimeout: 180_000, env: { MAMBA_CHROMIUM: chromium ?? '' }, projects } });

@@ -26,6 +26,10 @@ export interface Timing {
   /** 10th and 90th percentile. */
   readonly low: number;
   readonly high: number;
+  readonly fastest: number;
+  /** Interquartile range over the median. */
+  readonly spread: number;
+  readonly samples: number;
 }
 
 /** Time of bound scans, one behind the other, in ms on the device. Needs `timestamp-query`. */
@@ -66,7 +70,8 @@ export async function time(device: GPUDevice, scans: readonly BoundScan[], budge
   resolved.destroy();
   copy.destroy();
   const at = (fraction: number): number => samples[Math.round(fraction * (samples.length - 1))];
-  return { median: at(0.5), low: at(0.1), high: at(0.9) };
+  const spread = (at(0.75) - at(0.25)) / at(0.5);
+  return { median: at(0.5), low: at(0.1), high: at(0.9), fastest: samples[0], spread, samples: samples.length };
 }
 
 /** Buffers with a scan's arrays, filled with plausible random numbers. */
