@@ -21,7 +21,9 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   try {
     return await command.run(args);
   } catch (error) {
-    const wrongOption = (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
+    // Other errors have codes too, a driver's are numbers.
+    const { code } = error as { code?: unknown };
+    const wrongOption = typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS');
     if (!(error instanceof UsageError) && !wrongOption) throw error;
     console.error(`bench: ${(error as Error).message}\n\n${command.usage}`);
     return 2;
