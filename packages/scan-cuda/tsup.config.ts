@@ -1,3 +1,3 @@
 import { library } from '@mamba-ts/tsup-preset';
 
-export default library({ subpaths: ['driver'], programs: ['self-check'] });
+export default library({ subpaths: ['driver', 'bench'], programs: ['self-check'] });

@@ -7,6 +7,7 @@ import { kernelImage } from './kernel-images';
 import type { Layout } from './layout';
 import { CudaScan } from './scan';
 import { type BenchRow, benchScan, benchShapes, printRow, tableHead } from './self-check/bench';
+import { measureCeilings } from './self-check/ceilings';
 import { type Check, contractChecks } from './self-check/contract';
 import { DeviceScan } from './self-check/device-scan';
 import { fixtureChecks } from './self-check/fixtures';
@@ -66,15 +67,20 @@ async function main(): Promise<number> {
   }
   if (has('--bench')) {
     const rows: BenchRow[] = [];
+    const stream = context.createStream();
+    const ceilings = measureCeilings(context, stream);
+    stream.destroy();
+    const { bytesPerMs, exponentialsPerMs } = ceilings;
+    console.log(`copies ${(bytesPerMs / 1e9).toFixed(2)} TB/s, ${(exponentialsPerMs / 1e9).toFixed(2)} T exponentials/s`);
     console.log(tableHead);
     for (const shape of benchShapes) {
-      rows.push(await benchScan(context, kernels, shape));
+      rows.push(await benchScan(context, kernels, shape, ceilings));
       console.log(printRow(rows[rows.length - 1]));
     }
     for (const { shape, plans } of rows) console.log(`${shape.batch}x${shape.channels}x${shape.length}: ${plans.join(' || ')}`);
     const machine = { name, computeCapability, multiprocessors, driverVersion, node: process.version };
     const file = valueOf('--json');
-    if (file !== undefined) writeFileSync(file, `${JSON.stringify({ benchmark: 'selective scan, CUDA', machine, rows }, null, 2)}\n`);
+    if (file !== undefined) writeFileSync(file, `${JSON.stringify({ benchmark: 'selective scan, CUDA', machine, ceilings, rows }, null, 2)}\n`);
   }
   kernels.close();
   context.close();

@@ -3,10 +3,12 @@ import { type Command, UsageError } from '../command';
 import { describeMachine } from '../machine';
 import { writeResult } from '../result-file';
 import type { Measurement } from '../results';
+import { openCpuScan } from '../scan/cpu';
+import { openCudaScan } from '../scan/cuda';
 import type { ScanBenchDevice } from '../scan/device';
 import { openWebGpuScan } from '../scan/webgpu';
 
-const devices: Readonly<Record<string, () => Promise<ScanBenchDevice>>> = { webgpu: openWebGpuScan };
+const devices: Readonly<Record<string, () => Promise<ScanBenchDevice>>> = { cpu: openCpuScan, cuda: openCudaScan, webgpu: openWebGpuScan };
 
 export const scanCommand: Command = {
   name: 'scan',
@@ -36,6 +38,7 @@ export const scanCommand: Command = {
         process.stderr.write(`  left out: ${size} (${error instanceof Error ? error.message : String(error)})\n`);
       }
     }
+    device.close?.();
     writeResult(values.out ?? `bench-scan-${values.device}.json`, {
       benchmark: `scan-${values.device}`,
       command: ['pnpm bench scan', `--device ${values.device}`, values.filter && `--filter ${values.filter}`].filter(Boolean).join(' '),

@@ -8,4 +8,6 @@ export interface ScanBenchDevice {
   readonly sizes: readonly string[];
   /** Forward, and forward + backward, of one size; the note says the fraction of the floor and the plan. */
   measure(size: string): Promise<readonly Measurement[]>;
+  /** Gives back what it holds. */
+  close?(): void;
 }

@@ -1,11 +1,13 @@
-// Times of the scan on a card: graphs of several launches between two events, medians over many replays.
+// Times of the scan on a card, with the floors that its bytes and exponentials set.
 import { type ScanShape, scanSize } from '@mamba-ts/scan';
 import { uniformSource } from '@mamba-ts/scan/conformance';
-import type { CudaContext, CudaStream } from '../driver/index';
+import type { CudaContext } from '../driver/index';
 import type { ScanDtype } from '../layout';
 import { type ScanPlan, planScan } from '../plan';
 import { CudaScan, type ScanPointers, scanBytes } from '../scan';
+import type { Ceilings } from './ceilings';
 import { toBf16 } from './device-scan';
+import { type Timing, time } from './timing';
 
 /** The official kernel's times on an H200 in ms: forward, forward + backward. */
 export interface BenchShape {
@@ -36,41 +38,6 @@ export const benchShapes: readonly BenchShape[] = [
   shape(1, 1536, 256, 0.017, 0.258),
   shape(16, 1024, 2048, 1.158, 3.83, 'float32'),
 ];
-
-export interface Timing {
-  readonly median: number;
-  /** 10th and 90th percentile. */
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Time of what `body` queues, in ms. */
-export function time(context: CudaContext, stream: CudaStream, body: () => void, budget: number = 60): Timing {
-  const [start, end] = [context.createEvent(), context.createEvent()];
-  const measure = (run: () => void): number => {
-    start.record(stream);
-    run();
-    end.record(stream);
-    end.synchronize();
-    return end.since(start);
-  };
-  measure(body);
-  const once = Math.min(measure(body), measure(body));
-  const repeats = Math.max(1, Math.min(50, Math.floor(1 / once)));
-  const graph = stream.capture(() => {
-    for (let i = 0; i < repeats; i++) body();
-  });
-  measure(() => graph.launch(stream));
-  const samples: number[] = [];
-  const runs = Math.max(7, Math.min(60, Math.floor(budget / (once * repeats))));
-  for (let i = 0; i < runs; i++) samples.push(measure(() => graph.launch(stream)) / repeats);
-  samples.sort((a, b) => a - b);
-  graph.destroy();
-  start.destroy();
-  end.destroy();
-  const at = (fraction: number): number => samples[Math.round(fraction * (samples.length - 1))];
-  return { median: at(0.5), low: at(0.1), high: at(0.9) };
-}
 
 /** Device memory with a scan's arrays, filled with plausible random numbers. */
 export class BenchArrays {
@@ -141,11 +108,8 @@ export interface BenchRow {
   readonly memory: { readonly checkpointBytes: number; readonly scratchBytes: number };
 }
 
-const bytesPerMs = 4.3e9;
-const exponentialsPerMs = 4.08e9;
-
 /** Each input read once and each output written once; an exponential per state and step, in each direction one. */
-function floorsOf({ batch, length, channels, dState }: ScanShape, dtype: ScanDtype): BenchRow['floors'] {
+function floorsOf({ batch, length, channels, dState }: ScanShape, dtype: ScanDtype, { bytesPerMs, exponentialsPerMs }: Ceilings): BenchRow['floors'] {
   const size = dtype === 'bf16' ? 2 : 4;
   const rows = batch * length;
   const forward = (4 * channels + 2 * dState) * rows * size;
@@ -162,7 +126,7 @@ export function scanShapeOfBench({ batch, channels, length }: BenchShape): ScanS
 }
 
 /** Times one shape with the plans that are chosen for it. */
-export async function benchScan(context: CudaContext, kernels: CudaScan, entry: BenchShape): Promise<BenchRow> {
+export async function benchScan(context: CudaContext, kernels: CudaScan, entry: BenchShape, ceilings: Ceilings): Promise<BenchRow> {
   const scan = scanShapeOfBench(entry);
   const base = { dtype: entry.dtype, deltaSoftplus: true, multiprocessors: context.multiprocessors };
   const forwardPlan = planScan(scan, { ...base, pass: 'forward' });
@@ -187,7 +151,7 @@ export async function benchScan(context: CudaContext, kernels: CudaScan, entry: 
   arrays.free();
   stream.destroy();
   return {
-    ...{ shape: scan, dtype: entry.dtype, ...results, floors: floorsOf(scan, entry.dtype), official: entry.official },
+    ...{ shape: scan, dtype: entry.dtype, ...results, floors: floorsOf(scan, entry.dtype, ceilings), official: entry.official },
     speedup: [entry.official[0] / results.forward.median, entry.official[1] / results.both.median],
     plans: [savingPlan.explanation, backwardPlan.explanation],
     memory: { checkpointBytes: backwardPlan.checkpointBytes, scratchBytes: backwardPlan.scratchBytes },

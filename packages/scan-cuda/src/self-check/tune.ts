@@ -3,7 +3,8 @@ import type { CudaContext } from '../driver/index';
 import { layoutsOf, maxSharedBytes } from '../layout';
 import { type PlanOverride, type ScanPlan, type ScanPlanOptions, planScan } from '../plan';
 import { CudaScan } from '../scan';
-import { BenchArrays, type BenchShape, scanShapeOfBench, time } from './bench';
+import { BenchArrays, type BenchShape, scanShapeOfBench } from './bench';
+import { time } from './timing';
 
 export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: BenchShape, ways: RegExp, print: (line: string) => void): Promise<void> {
   const scan = scanShapeOfBench(entry);
