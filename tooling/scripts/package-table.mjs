@@ -7,8 +7,33 @@ import { gzipSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The rest needs Node's built-ins. */
-const inBrowsers = new Set(['tensor', 'scan', 'nn', 'ssm', 'models', 'tokenizers']);
-const order = ['tensor', 'scan', 'scan-cuda', 'nn', 'ssm', 'models', 'tokenizers', 'tasks', 'train', 'bench'];
+const inBrowsers = new Set([
+  'tensor',
+  'backend-webgpu',
+  'devices',
+  'scan',
+  'scan-webgpu',
+  'nn',
+  'ssm',
+  'models',
+  'tokenizers',
+]);
+const order = [
+  'tensor',
+  'backend-webgpu',
+  'backend-cuda',
+  'devices',
+  'scan',
+  'scan-webgpu',
+  'scan-cuda',
+  'nn',
+  'ssm',
+  'models',
+  'tokenizers',
+  'tasks',
+  'train',
+  'bench',
+];
 
 /** Files that the ESM entry reaches by relative imports. */
 function reachable(entry, found = new Set()) {
