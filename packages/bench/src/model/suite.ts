@@ -1,4 +1,4 @@
-import type { Device } from '@mamba-ts/tensor';
+import { type Device, DeviceError } from '@mamba-ts/tensor';
 import { type ModelBenchmark, type ModelResult, type RunOptions } from './benchmark';
 import { decodeBenchmarks } from './decode';
 import { prefillBenchmark } from './prefill';
@@ -30,7 +30,15 @@ export async function runModelSuite(device: Device, options: SuiteOptions): Prom
       options.onLeftOut(benchmark.name, `${benchmark.teraflop.toPrecision(2)} TFLOP, up to ${benchmark.memoryGiB.toFixed(0)} GiB: too large for this device`);
       continue;
     }
-    const run = await benchmark.run(device, options);
+    let run: ModelResult;
+    try {
+      run = await benchmark.run(device, options);
+    } catch (error) {
+      // A tensor that is larger than the device can bind, memory that it does not have.
+      if (!(error instanceof DeviceError)) throw error;
+      options.onLeftOut(benchmark.name, error.message);
+      continue;
+    }
     const result = { ...run, measurement: { ...run.measurement, bar: barOn(device, run.measurement) } };
     measurements.push(result.measurement);
     options.onResult(result);
