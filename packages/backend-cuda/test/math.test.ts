@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ComputeType, Instruction, Kernel } from '@mamba-ts/tensor';
 import { printKernel } from '../src/printer/kernel';
-import { binaryFunctions, unaryFunctions } from '../../tensor/src/reference/scalar-functions';
+import { binaryFunctions, unaryFunctions } from '@mamba-ts/tensor/conformance';
 import { PtxMachine } from './ptx-machine';
 
 /** y[i] = op(x0[i], x1[i]) */

@@ -13,6 +13,10 @@ export { type DifferentiableCase, differentiableCases } from './cases';
 export { caseInputs, numericGradients, relativeError, runCase } from './compare';
 export { type PlainResult, type PlainRunner, plainRunner } from './plain-runner';
 export type { TestRunner } from './runner';
+// For authors of printers: random kernels, what they must give, and the functions of the instruction set in float64.
+export { interpreted, type TestBuffer } from './interpreted-kernel';
+export { randomKernel, type RandomKernel } from './random-kernel';
+export { binaryFunctions, unaryFunctions } from '../reference/scalar-functions';
 export { randomIntegers, randomSource, randomValues } from './random-values';
 
 /** How close a float32 device must come to the float64 reference. */

@@ -3,8 +3,11 @@ import type { CpuBackend } from '../../src/cpu/cpu-backend';
 import type { DeviceBuffer } from '../../src/backend';
 import type { Kernel } from '../../src/compile/kernel';
 import type { Program, Slot, Step } from '../../src/compile/program';
-import { byteSize, type DType, type HostArray } from '../../src/dtype';
-import { interpretKernel, type RefMemory } from '../../src/reference/interpreter';
+import type { TestBuffer } from '../../src/conformance/interpreted-kernel';
+import { byteSize, type HostArray } from '../../src/dtype';
+
+export { interpreted, type TestBuffer } from '../../src/conformance/interpreted-kernel';
+export { randomSource } from '../../src/conformance/random-values';
 
 /**
  * A CPU backend without routines: kernels only, no AssemblyScript modules. `parallelWork` 0 gives every kernel to all
@@ -27,11 +30,6 @@ export function kernelProgram(kernels: readonly Kernel[], bytes: readonly number
   return { key: `test ${programs++}`, slots, steps, arenaBytes: 0, externals: bytes.map((_, i) => i) };
 }
 
-export interface TestBuffer {
-  readonly dtype: DType;
-  readonly values: Float64Array | Int32Array;
-}
-
 /** Type and values of each buffer after the kernel, on the backend. */
 export function runOn(backend: CpuBackend, kernel: Kernel, buffers: readonly TestBuffer[]): HostArray[] {
   const bytes = buffers.map((b) => Math.max(4, b.values.length * byteSize(b.dtype)));
@@ -44,26 +42,4 @@ export function runOn(backend: CpuBackend, kernel: Kernel, buffers: readonly Tes
   const out = buffers.map((b, i) => backend.readSync(device[i], b.dtype, b.values.length));
   for (const buffer of device) backend.free(buffer);
   return out;
-}
-
-/** The same by the float64 interpreter. */
-export function interpreted(kernel: Kernel, buffers: readonly TestBuffer[]): RefMemory[] {
-  const memory = buffers.map((b) => b.values.slice() as RefMemory);
-  interpretKernel(
-    kernel,
-    memory,
-    buffers.map((b) => b.dtype),
-  );
-  return memory;
-}
-
-/** Deterministic uniform numbers in [0, 1). */
-export function randomSource(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

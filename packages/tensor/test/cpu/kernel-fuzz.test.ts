@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { CpuBackend } from '../../src/cpu/cpu-backend';
 import { bareBackend, interpreted, randomSource, runOn } from './bare-backend';
-import { randomKernel, type RandomKernel } from './random-kernel';
+import { randomKernel, type RandomKernel } from '../../src/conformance/random-kernel';
 
 const unshared = await bareBackend({ threads: 1, relaxed: false });
 const relaxed = await bareBackend({ threads: 1 });

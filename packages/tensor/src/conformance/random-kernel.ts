@@ -1,6 +1,6 @@
-import type { Access, Guard, Instruction, Kernel, Reduce, Store } from '../../src/compile/kernel';
-import type { ComputeType, DType } from '../../src/dtype';
-import type { TestBuffer } from './bare-backend';
+import type { Access, Guard, Instruction, Kernel, Reduce, Store } from '../compile/kernel';
+import type { ComputeType, DType } from '../dtype';
+import type { TestBuffer } from './interpreted-kernel';
 
 export interface RandomKernel {
   readonly kernel: Kernel;
