@@ -8,11 +8,14 @@ import {
   type ScanOutputGradients,
   type ScanShape,
 } from './types';
+import { expectClose, expectSameBits } from './closeness';
 import { type ScanCase, scanCaseData, scanCases, uniformSource } from './grid';
 import { selectiveScanReference } from './reference';
 import { selectiveScanBackwardReference } from './reference-backward';
 import { type ScanPart, joinGradients, sliceBatch, sliceSteps, sliceTime, stateSize } from './time-slices';
 
+export { expectClose, expectSameBits } from './closeness';
+export { checkRecordedCase, readRecordedCase, type RecordedCase } from './recorded-case';
 export { type ScanCase, type ScanCaseData, type ScanFeatures, scanCaseData, scanCases, uniformSource } from './grid';
 
 /** What is tested. Results may be promises; arrays are float32. What is missing must be named in `unsupported`. */
@@ -50,47 +53,6 @@ export interface ScanTestOptions {
 
 /** Cases that the relations between whole and parts are tried on. */
 const relationCases = scanCases.filter(({ shape, seed }) => shape.length > 8 && shape.dState <= 16 && seed % 3 === 0);
-
-/** Numbers below this are as good as 0: what has decayed so far may underflow in float32. */
-const negligible = 1e-25;
-
-/** Throws unless `actual` is `expected` within `tolerance`, relative to the norm and to the largest element. */
-export function expectClose(name: string, actual: FloatArray, expected: FloatArray, tolerance: number): void {
-  if (actual.length !== expected.length)
-    throw new Error(`${name} has ${actual.length} elements, expected ${expected.length}`);
-  let difference = 0;
-  let norm = 0;
-  let largest = 0;
-  let worst = 0;
-  let at = 0;
-  expected.forEach((value, index) => {
-    const error = Math.abs(actual[index] - value);
-    difference += error * error;
-    norm += value * value;
-    largest = Math.max(largest, Math.abs(value));
-    if (!(error <= worst)) {
-      worst = error;
-      at = index;
-    }
-  });
-  const relative = Math.sqrt(difference / norm);
-  const fits =
-    Math.sqrt(difference) <= tolerance * Math.sqrt(norm) + negligible && worst <= 10 * tolerance * largest + negligible;
-  if (!fits) {
-    const element = `element ${at} is ${actual[at]}, expected ${expected[at]}`;
-    throw new Error(
-      `${name}: relative difference ${relative.toExponential(2)}, expected at most ${tolerance}; ${element}`,
-    );
-  }
-}
-
-/** Throws unless both arrays have the same bits (any NaN equals any NaN). */
-export function expectSameBits(name: string, actual: Float32Array, expected: Float32Array): void {
-  const at = expected.findIndex((value, index) => !Object.is(value, actual[index]));
-  if (actual.length !== expected.length || at >= 0) {
-    throw new Error(`${name}: element ${at} is ${actual[at]}, expected exactly ${expected[at]}`);
-  }
-}
 
 function expectGradients(actual: ScanGradients, expected: ScanGradients<FloatArray>, tolerance: number): void {
   for (const name of Object.keys(expected) as (keyof ScanGradients)[]) {

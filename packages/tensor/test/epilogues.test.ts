@@ -1,29 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { fusingReference, randomSource, randomValues, relativeError } from '@mamba-ts/tensor/conformance';
-import { compile, concat, Device, matmul, type Program, reference, scope, silu, type Tensor, tensor, variable } from '@mamba-ts/tensor';
+import { compile, concat, Device, matmul, type Program, scope, silu, type Tensor, tensor, variable } from '@mamba-ts/tensor';
+import { explained as explainedStep } from './explained';
 import { ReferenceBackend } from '../src/reference/backend';
 
 type Step = (x: Tensor, w: Tensor, more: readonly Tensor[]) => Tensor | readonly Tensor[];
 
-/** The step on both reference devices: routine calls as `explain` names them, and that the values agree. */
-async function explained(step: Step, shapes: readonly (readonly number[])[]): Promise<string[]> {
-  const run = async (device: Device): Promise<{ what: string[]; values: ArrayLike<number>[] }> => {
-    const random = randomSource(3);
-    const args = shapes.map((shape) => tensor(randomValues(random, shape.reduce((a, b) => a * b, 1), -1, 1), { shape, device }));
-    const compiled = compile(() => step(args[0], args[1], args.slice(2)));
-    const out = compiled();
-    const values = [];
-    for (const y of Array.isArray(out) ? out : [out]) values.push(await (y as Tensor).data());
-    const what = compiled.explain()[0].steps.map((s) => s.what);
-    compiled.dispose();
-    device.dispose();
-    return { what, values };
-  };
-  const fused = await run(await fusingReference());
-  const plain = await run(await reference());
-  fused.values.forEach((v, i) => expect(relativeError(v, plain.values[i])).toBeLessThan(1e-12));
-  return fused.what;
-}
+const explained = (step: Step, shapes: readonly (readonly number[])[]): Promise<string[]> =>
+  explainedStep(([x, w, ...more]) => step(x, w, more), shapes);
 
 describe('epilogues of matrix products', () => {
   it('take bias, activation and residual', async () => {

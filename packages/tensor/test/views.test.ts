@@ -1,28 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fusingReference, randomSource, randomValues, relativeError } from '@mamba-ts/tensor/conformance';
-import { causalConv1d, compile, type Device, grad, matmul, reference, selectiveScan, stateUpdate, type Tensor, tensor, variable } from '@mamba-ts/tensor';
-
-type Step = (args: readonly Tensor[]) => Tensor | readonly Tensor[];
-
-/** What runs on the fusing reference, whose routines take views; the values agree with those of the plain one. */
-async function explained(step: Step, shapes: readonly (readonly number[])[]): Promise<string[]> {
-  const run = async (device: Device): Promise<{ what: string[]; values: ArrayLike<number>[] }> => {
-    const random = randomSource(3);
-    const args = shapes.map((shape) => tensor(randomValues(random, shape.reduce((a, b) => a * b, 1), -1, 1), { shape, device }));
-    const compiled = compile(() => step(args));
-    const out = compiled();
-    const values = [];
-    for (const y of Array.isArray(out) ? out : [out]) values.push(await (y as Tensor).data());
-    const what = compiled.explain()[0].steps.map((s) => s.what);
-    compiled.dispose();
-    device.dispose();
-    return { what, values };
-  };
-  const fused = await run(await fusingReference());
-  const plain = await run(await reference());
-  fused.values.forEach((v, i) => expect(relativeError(v, plain.values[i])).toBeLessThan(1e-12));
-  return fused.what;
-}
+import { fusingReference } from '@mamba-ts/tensor/conformance';
+import { causalConv1d, compile, grad, matmul, reference, selectiveScan, stateUpdate, type Tensor, tensor, variable } from '@mamba-ts/tensor';
+import { explained, type Step } from './explained';
 
 describe('views as inputs of routines', () => {
   it('are read where they lie: a product of a part of a product', async () => {

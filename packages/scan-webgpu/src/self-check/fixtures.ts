@@ -1,8 +1,7 @@
 // Cases of a public implementation: safetensors in the layout of shared/fixtures/selective-scan.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ScanImplementation } from '@mamba-ts/scan/conformance';
-import { checkRecordedCase, readRecordedCase } from './recorded-case';
+import { checkRecordedCase, readRecordedCase, type ScanImplementation } from '@mamba-ts/scan/conformance';
 import type { Check } from './contract';
 
 /** One check per case in `folder`. */
@@ -12,12 +11,10 @@ export function fixtureChecks(folder: string, scan: Required<ScanImplementation>
     .sort();
   return names.map((file) => ({
     name: `fixture ${file.replace('.safetensors', '')}`,
-    body: () => {
+    body: async () => {
       const settings = readFileSync(join(folder, file.replace('.safetensors', '.json')), 'utf8');
-      return checkRecordedCase(
-        scan,
-        readRecordedCase(readFileSync(join(folder, file)), JSON.parse(settings) as Record<string, unknown>),
-      );
+      const bytes = readFileSync(join(folder, file));
+      await checkRecordedCase(scan, readRecordedCase(bytes, JSON.parse(settings) as Record<string, unknown>));
     },
   }));
 }

@@ -1,15 +1,10 @@
 // Cases of the public implementation, as safetensors with settings beside them: the layout of selective-scan fixtures.
 // Their arrays are (batch, channels, length), variable B and C (batch[, groups], dState, length), complex ones with
 // interleaved parts.
-import {
-  type ScanArgument,
-  type ScanGradients,
-  type ScanInputs,
-  type ScanOptions,
-  type ScanShape,
-  scanShapeOf,
-} from '@mamba-ts/scan';
-import { type ScanImplementation, expectClose } from '@mamba-ts/scan/conformance';
+import { expectClose } from './closeness';
+import type { ScanImplementation } from './conformance';
+import type { ScanArgument, ScanGradients, ScanInputs, ScanOptions, ScanShape } from './types';
+import { scanShapeOf } from './validation';
 
 /** A recorded call in this contract's layout, with what came out of it. */
 export interface RecordedCase {
