@@ -3,10 +3,10 @@ import { KernelArguments } from '@mamba-ts/scan-cuda/driver';
 import { DeviceError, type DeviceBuffer, type Executable, type Kernel, type Program, type Recording, type StepDescription } from '@mamba-ts/tensor';
 import type { CudaBuffer } from './cuda-buffer';
 import type { Faults } from './faults';
-import type { KernelCache, LoadedKernel, WantedKernel } from './kernel-cache';
-import { launchCode, mostSets, type PrintedKernel } from './printer/kernel';
+import type { KernelCache, LoadedKernel } from './kernel-cache';
+import { planLaunches } from './plan-launches';
 import type { PreparedRoutine, RoutinePointers } from './routine';
-import { type Group, groupSteps } from './together';
+import type { Group } from './together';
 
 /** The backend as programs see it. */
 export interface ProgramHost {
@@ -27,9 +27,6 @@ type Step = Program['steps'][number];
 type RoutineStep = Extract<Step, { kind: 'routine' }>;
 type KernelStep = Extract<Step, { kind: 'kernel' }>;
 
-/** Routines that can raise a fault. */
-const faulting: ReadonlySet<string> = new Set(['gather', 'scatterAdd', 'crossEntropy']);
-
 /** Something to launch once the addresses of all slots are known. */
 interface Launch {
   launch(addresses: readonly bigint[]): void;
@@ -49,31 +46,15 @@ export class CompiledProgram implements Executable {
     private readonly host: ProgramHost,
     private readonly program: Program,
   ) {
-    this.raises = program.steps.some((s) => s.kind === 'routine' && faulting.has(s.call.name));
-    const outlives = (slot: number): boolean => this.raises && program.slots[slot].outlives === true;
-    const stored = ({ kernel, buffers }: KernelStep): number[] => kernel.stores.map((s) => buffers[s.access.buffer]);
-    const kernelSteps = program.steps.filter((s) => s.kind === 'kernel');
-    const written = writtenSlots(program);
-    const settled = ({ buffers }: KernelStep): number[] =>
-      buffers.flatMap((slot, i) => (program.slots[slot].kind === 'external' && !written.has(slot) ? [i] : []));
-    const wanted = new Map(kernelSteps.map((step): [Step, WantedKernel] => [step, { kernel: step.kernel, guarded: stored(step).some(outlives), early: settled(step) }]));
-    const printedOf = (at: number): PrintedKernel | null => {
-      const kernel = wanted.get(program.steps[at]);
-      return kernel ? host.kernels.print(kernel) : null;
-    };
-    this.groups = groupSteps(
-      program,
-      (at) => {
-        const printed = printedOf(at);
-        return printed && launchCode(printed);
-      },
-      (at) => mostSets(printedOf(at) as PrintedKernel, (program.steps[at] as KernelStep).buffers.length),
-    );
-    const kernelGroups = this.groups.filter(([first]) => program.steps[first].kind === 'kernel');
-    const loaded = host.kernels.load(kernelGroups.map((group) => ({ ...(wanted.get(program.steps[group[0]]) as WantedKernel), sets: group.length })));
+    const { groups, kernels, raises } = planLaunches(program, (wanted) => host.kernels.print(wanted));
+    this.groups = groups;
+    this.raises = raises;
+    const outlives = (slot: number): boolean => raises && program.slots[slot].outlives === true;
+    const loaded = host.kernels.load(kernels.filter((kernel) => kernel !== null));
+    let next = 0;
     this.launches = this.groups.map((group) => {
       const [first] = group.map((at) => program.steps[at]);
-      if (first.kind === 'kernel') return new KernelCode(host, loaded[kernelGroups.indexOf(group)], group.flatMap((at) => (program.steps[at] as KernelStep).buffers));
+      if (first.kind === 'kernel') return new KernelCode(host, loaded[next++], group.flatMap((at) => (program.steps[at] as KernelStep).buffers));
       const routine = host.routine(first);
       const copies = routine.guarded ? [] : first.outputs.filter(outlives);
       return new RoutineCode(host, routine, first, copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
@@ -180,15 +161,6 @@ export class CompiledProgram implements Executable {
     });
     return { addresses: [...addresses, ...shadows.map((s) => s.pointer)], buffers: base ? [...buffers, base] : buffers };
   }
-}
-
-/** Slots that some step writes. */
-function writtenSlots(program: Program): Set<number> {
-  return new Set(
-    program.steps.flatMap((step): (number | null)[] =>
-      step.kind === 'kernel' ? step.kernel.stores.map((s) => step.buffers[s.access.buffer]) : [...step.outputs, ...(step.epilogue?.buffers ?? [])],
-    ).filter((slot) => slot !== null),
-  );
 }
 
 /** A kernel of the printer with the slots of its parameters. */

@@ -19,6 +19,19 @@ const plan = (...args: Parameters<typeof product>): OwnPlan => planOwn(productOf
 const bf16 = ['bfloat16', 'bfloat16'] as const;
 const f32 = ['float32', 'float32'] as const;
 
+it('finds the matrices of a part of a batch where the whole has them', () => {
+  const call = (shape: readonly [number, number, number], transposeA: boolean): RoutineCall => ({
+    name: 'matmul',
+    attributes: { transposeA, transposeB: true },
+    inputs: [{ shape, dtype: 'float32', view: { offset: 4, pitch: 8 } }, { shape: [2, 5, transposeA ? 6 : shape[2]], dtype: 'float32' }],
+    outputs: [{ shape: [2, transposeA ? shape[2] : 6, 5], dtype: 'float32' }],
+  });
+  expect(productOf(call([2, 6, 4], false))).toMatchObject({ m: 6, k: 4, rowA: 8, strideA: 48 });
+  expect(productOf(call([2, 6, 4], true))).toMatchObject({ m: 4, k: 6, rowA: 8, strideA: 48, transposeA: true });
+  // A column of the whole is no row.
+  expect(productOf(call([2, 6, 1], true))).toMatchObject({ m: 1, k: 6, rowA: 8, strideA: 48, transposeA: true });
+});
+
 describe('own kernels of a product', () => {
   it('read b once for few rows', () => {
     expect(plan(1, 768, 50280, ['float32', 'bfloat16']).kernel).toBe('few_rows_f32_bf16_m1r4');

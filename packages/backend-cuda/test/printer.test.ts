@@ -8,6 +8,7 @@ import { interpreted, randomKernel, type RandomKernel, randomSource } from '@mam
 import { moduleHeader } from '../src/printer/code';
 import { splitScratch } from '../src/printer/geometry';
 import { launchCode, type PrintedKernel, printKernel } from '../src/printer/kernel';
+import { readElement, writeElement } from './elements';
 import { PtxMachine } from './ptx-machine';
 
 const sizes = {
@@ -33,20 +34,6 @@ function run(printed: PrintedKernel, { buffers }: Pick<RandomKernel, 'buffers'>,
   expect(touched, 'buffer whose end was written over').toBe(-1);
   expect(new Int32Array(memory.buffer, extra.counters, splitScratch.counters).every((c) => c === 0)).toBe(true);
   return buffers.map((b, i) => Array.from({ length: b.values.length }, (_, k) => readElement(memory, addresses[i], b.dtype, k)));
-}
-
-function writeElement(memory: DataView, at: number, dtype: DType, k: number, value: number): void {
-  if (dtype === 'float32') memory.setFloat32(at + 4 * k, value, true);
-  else if (dtype === 'bfloat16') memory.setUint16(at + 2 * k, new Uint32Array(Float32Array.of(value).buffer)[0] >>> 16, true);
-  else if (dtype === 'float16') memory.setFloat16(at + 2 * k, value, true);
-  else memory.setInt32(at + 4 * k, value, true);
-}
-
-function readElement(memory: DataView, at: number, dtype: DType, k: number): number {
-  if (dtype === 'float32') return memory.getFloat32(at + 4 * k, true);
-  if (dtype === 'bfloat16') return new Float32Array(Uint32Array.of(memory.getUint16(at + 2 * k, true) << 16).buffer)[0];
-  if (dtype === 'float16') return memory.getFloat16(at + 2 * k, true);
-  return memory.getInt32(at + 4 * k, true);
 }
 
 /** Prints with a machine of few multiprocessors, so that small kernels get the geometries of large ones. */

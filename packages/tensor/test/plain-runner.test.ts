@@ -11,6 +11,23 @@ describe('the runner without a framework', () => {
     expect(result.passed).toBeGreaterThan(5);
   });
 
+  it('runs every test in one shard of many, and opens nothing for groups without any', async () => {
+    const ran: string[] = [];
+    const [count, opened]: [number, string[]] = [3, []];
+    for (let index = 0; index < count; index++) {
+      const { runner, run } = plainRunner();
+      for (const group of ['a', 'b']) {
+        runner.describe(group, () => {
+          runner.beforeAll(() => void opened.push(group));
+          for (let i = 0; i < 2; i++) runner.it(`${group}${i}`, () => void ran.push(`${group}${i}`));
+        });
+      }
+      await run({ shard: { index, count } });
+    }
+    expect(ran.sort()).toEqual(['a0', 'a1', 'b0', 'b1']);
+    expect(opened).toEqual(['a', 'b', 'a', 'b']);
+  });
+
   it('sees failures of every matcher', async () => {
     const { runner, run } = plainRunner();
     const { expect: e } = runner;

@@ -1,6 +1,7 @@
 // Program: runs the conformance suites of backends, layers and blocks on one device of this machine, without a test
 // framework, so that it works where there is nothing but Node and the built packages: a machine with a GPU.
-//   node main.js --device NAME [--only TEXT] [--suites backend,layers,blocks]
+//   node main.js --device NAME [--only TEXT] [--suites backend,layers,blocks] [--shard I/N]
+// A shard is every Nth test from number I (1 to N), for N processes side by side.
 import { parseArgs } from 'node:util';
 import { deviceNames, isDeviceName, openDevice } from '@mamba-ts/devices';
 import { sequenceLayers, testSequenceLayer } from '@mamba-ts/ssm/conformance';
@@ -28,6 +29,7 @@ async function main(): Promise<number> {
       device: { type: 'string', default: 'cpu' },
       only: { type: 'string', default: '' },
       suites: { type: 'string', default: Object.keys(suites).join(',') },
+      shard: { type: 'string', default: '1/1' },
     },
   });
   const { device: name, only } = values;
@@ -41,6 +43,11 @@ async function main(): Promise<number> {
     console.error(`conformance: --suites has '${unknown}', expected some of ${Object.keys(suites).join(', ')}`);
     return 2;
   }
+  const [index, count] = values.shard.split('/').map(Number);
+  if (!(Number.isInteger(index) && Number.isInteger(count) && index >= 1 && index <= count)) {
+    console.error(`conformance: --shard is '${values.shard}', expected I/N with I from 1 to N`);
+    return 2;
+  }
   const first = await openDevice(name);
   console.log(`${name}: ${first.backend.description}`);
   first.dispose();
@@ -49,10 +56,10 @@ async function main(): Promise<number> {
     const { runner, run } = plainRunner();
     suites[suite]!(runner, name, () => openDevice(name));
     const started = performance.now();
-    const { passed, failed } = await run({ only, log: (line) => console.log(line.slice(0, 1500)) });
+    const { passed, failed } = await run({ only, shard: { index: index - 1, count }, log: (line) => console.log(line.slice(0, 1500)) });
     failures += failed.length;
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`${suite} on ${name}: ${passed} passed, ${failed.length} failed, ${seconds} s`);
+    console.log(`${suite}${count > 1 ? ` ${values.shard}` : ''} on ${name}: ${passed} passed, ${failed.length} failed, ${seconds} s`);
   }
   return failures === 0 ? 0 : 1;
 }

@@ -27,8 +27,9 @@ export function bindBuffers(
     const stores = of(kernel.stores.map((s) => s.access), slot);
     const known = bound.get(slot);
     const wide = elementType(of(kernel.loads, slot), stores, lanes);
-    const type = known !== undefined && wide === 'vec4<f32>' ? 'f32' : wide;
     const { bytes } = program.slots[slot];
+    // A vector needs 16 bytes to bind; an empty array, which guards keep from being read, has but a place.
+    const type = wide === 'vec4<f32>' && (known !== undefined || bytes === 0) ? 'f32' : wide;
     return { name: known ?? `${prefix}${i}`, type, resource: { kind: 'slot', slot, offset: 0, bytes }, writes: stores.length > 0 };
   });
   return { buffers: buffers.map((slot) => (slot === null ? null : bindings[slots.indexOf(slot)])), bindings };

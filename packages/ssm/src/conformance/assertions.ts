@@ -32,6 +32,8 @@ export function expectNear(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: number,
+  /** The norm counts as this at least. */
+  least = 0,
 ): void {
   check(actual.length === expected.length, `${what}: ${actual.length} values, expected ${expected.length}`);
   let difference = 0;
@@ -40,7 +42,7 @@ export function expectNear(
     difference += (actual[i] - expected[i]) ** 2;
     norm += expected[i] ** 2;
   }
-  const error = Math.sqrt(difference / (norm > 0 ? norm : 1));
+  const error = Math.sqrt(difference) / (Math.max(Math.sqrt(norm), least) || 1);
   check(error <= tolerance, `${what}: off by ${error} of its norm, allowed ${tolerance}`);
 }
 

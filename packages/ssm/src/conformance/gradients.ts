@@ -50,8 +50,11 @@ export function testGradients(
       const exact = await reference();
       const oracle = new Subject(exact, factory, subject.tolerance);
       oracle.setParameters(point.parameters);
-      for (const [name, g] of await gradients(oracle, form, point)) {
-        expectNear(`gradient of ${name}`, actual.get(name) as Float64Array, g, options.gradientTolerance);
+      const exactGradients = await gradients(oracle, form, point);
+      // What all but vanishes beside the others comes of products at the edge of float32's range, which devices flush to zero.
+      const least = 1e-9 * Math.hypot(...[...exactGradients.values()].map((g) => Math.hypot(...g)));
+      for (const [name, g] of exactGradients) {
+        expectNear(`gradient of ${name}`, actual.get(name) as Float64Array, g, options.gradientTolerance, least);
       }
       oracle.dispose();
       exact.dispose();

@@ -57,6 +57,7 @@ const viewCases: DifferentiableCase[] = [
   { name: 'pad', inputs: [input(-1, 1, 2, 3)], run: ([x]) => x.pad(1, 2, 1).pad(0, 0, 2).add(1).square() },
   { name: 'pad of a computed value', inputs: [input(-1, 1, 2, 3)], run: ([x]) => x.exp().pad(1, 1, 2).cos() },
   { name: 'concat', inputs: [input(-1, 1, 2, 3), input(-1, 1, 2, 2)], run: ([x, y]) => concat([x, y.exp()], 1).square() },
+  { name: 'sum with a padded empty array', inputs: [input(-1, 1, 0, 8), input(-1, 1, 2, 8)], run: ([x, y]) => x.pad(0, 1, 1).add(y).square() },
   { name: 'stack', inputs: [input(-1, 1, 2, 3), input(-1, 1, 2, 3)], run: ([x, y]) => stack([x, y], 1).square() },
   { name: 'split', inputs: [input(-1, 1, 2, 7)], run: ([x]) => split(x, [2, 5], 1).map((p) => p.square()) },
   { name: 'squeeze and unsqueeze', inputs: [input(-1, 1, 2, 1, 3)], run: ([x]) => x.squeeze(1).unsqueeze(0).square() },
@@ -170,6 +171,12 @@ const routineCases: DifferentiableCase[] = [
     run: ([x, w, bias, residual]) => [silu(matmul(x, w, { transposeB: true }).add(bias)).add(residual), matmul(x, w.neg(), { transposeB: true }).add(residual)],
   })),
   { name: 'matmul of a part of a product', inputs: [input(-1, 1, 2, 3, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 6)], run: ([x, w, v]) => matmul(matmul(x, w).slice(-1, 4, 8), v) },
+  { name: 'matmul of one row, plus a padded empty array', inputs: [input(-1, 1, 1, 8), input(-1, 1, 4, 8), input(-1, 1, 0, 4)], run: ([x, w, y]) => matmul(x, w, { transposeB: true }).add(y.pad(0, 1, 0)).square() },
+  // Rows of a part are as far apart as those of the whole, and so are its matrices.
+  ...[8, 5].flatMap((end): DifferentiableCase[] => [
+    { name: `batched matmul of a part of a product, ${end - 4} wide`, inputs: [input(-1, 1, 2, 6, 5), input(-1, 1, 2, 5, 8), input(-1, 1, 2, 3, end - 4)], run: ([x, w, v]) => matmul(matmul(x, w).slice(-1, 4, end), v, { transposeB: true }) },
+    { name: `batched matmul of a part of a product, transposed, ${end - 4} wide`, inputs: [input(-1, 1, 2, 6, 5), input(-1, 1, 2, 5, 8), input(-1, 1, 2, 6, 3)], run: ([x, w, v]) => matmul(matmul(x, w).slice(-1, 4, end), v, { transposeA: true }) },
+  ]),
   { name: 'causalConv1d of a part of a product', inputs: [input(-1, 1, 2, 9, 5), input(-1, 1, 5, 12), input(-1, 1, 4, 3)], run: ([x, w, taps]) => causalConv1d(matmul(x, w).slice(-1, 4, 8), taps) },
   {
     name: 'stateUpdate of parts of a product',

@@ -117,6 +117,20 @@ export function testCompiledSteps(devices: Devices): void {
       for (const v of [a, b, window, count]) v.dispose();
     });
 
+    it('update many variables, of equal and of other sizes, each by its own size', async () => {
+      const { device } = devices;
+      // Sizes that fill blocks of any device exactly have kernels that differ in how many blocks they are, if in anything.
+      const sizes = [4096, 1024, 2048, 1024, 300, 4096];
+      const variables = sizes.map((size, i) => scope(() => variable(tensor(new Float32Array(size).fill(i), { device }))));
+      const step = compile(() => {
+        for (const v of variables) v.assign(v.mul(0.5).add(1));
+      });
+      for (let i = 0; i < 2; i++) step();
+      for (const [i, v] of variables.entries()) expect([...new Set(await v.data())], `variable ${i}`).toEqual([i / 4 + 1.5]);
+      step.dispose();
+      for (const v of variables) v.dispose();
+    });
+
     it('follow a variable that was given a new value outside', async () => {
       const { device } = devices;
       const w = scope(() => variable(tensor([1, 2], { device })));

@@ -12,11 +12,19 @@ export interface PlainResult {
   readonly failed: readonly { readonly name: string; readonly error: string }[];
 }
 
+export interface PlainOptions {
+  /** Leaves out tests whose full name does not contain it. */
+  readonly only?: string;
+  /** Of what is left, every `count`th test from number `index` (from 0): for several processes side by side. Default: all. */
+  readonly shard?: { readonly index: number; readonly count: number };
+  readonly log?: (line: string) => void;
+}
+
 export interface PlainRunner {
   /** Hand this to a suite. */
   readonly runner: TestRunner;
-  /** Runs the tests that suites have registered since, one after the other. `only` leaves out those whose name does not contain it. */
-  run(options?: { readonly only?: string; readonly log?: (line: string) => void }): Promise<PlainResult>;
+  /** Runs the tests that suites have registered since, one after the other. */
+  run(options?: PlainOptions): Promise<PlainResult>;
 }
 
 type Body = () => void | Promise<void>;
@@ -52,8 +60,19 @@ export function plainRunner(): PlainRunner {
   };
   return {
     runner: runner as unknown as TestRunner,
-    async run({ only = '', log = () => undefined } = {}) {
+    async run({ only = '', shard = { index: 0, count: 1 }, log = () => undefined } = {}) {
       let passed = 0;
+      let seen = 0;
+      /** The tests of this run, and the groups that have any. */
+      const chosen = (group: Group, prefix: string): Group => ({
+        ...group,
+        children: group.children.flatMap((child): Group['children'] => {
+          const name = prefix + child.name;
+          if ('test' in child) return name.includes(only) && seen++ % shard.count === shard.index ? [child] : [];
+          const part = chosen(child, `${name} > `);
+          return part.children.length > 0 ? [part] : [];
+        }),
+      });
       const failed: { name: string; error: string }[] = [];
       const attempt = async (name: string, body: Body): Promise<boolean> => {
         try {
@@ -71,11 +90,11 @@ export function plainRunner(): PlainRunner {
         for (const child of group.children) {
           const name = prefix + child.name;
           if (!('test' in child)) await visit(child, `${name} > `);
-          else if (name.includes(only) && (await attempt(name, child.test))) passed++;
+          else if (await attempt(name, child.test)) passed++;
         }
         for (const body of group.after) await attempt(`${prefix}after all`, body);
       };
-      await visit(root, '');
+      await visit(chosen(root, ''), '');
       return { passed, failed };
     },
   };

@@ -13,7 +13,7 @@ export interface Product {
   /** Elements from one matrix to the next, 0 where all products share it. */
   readonly strideA: number;
   readonly strideB: number;
-  /** Elements from one stored row of a to the next. */
+  /** Elements from one stored row of a to the next: the pitch of a view, or their width. */
   readonly rowA: number;
   readonly typeA: ElementType;
   readonly typeB: ElementType;
@@ -28,18 +28,18 @@ export function productOf(call: RoutineCall): Product {
   let [batch, m] = call.outputs[0].shape;
   const n = call.outputs[0].shape[2];
   const k = transposeA ? a.shape[1] : a.shape[2];
-  let strideA = a.shape[0] === 1 ? 0 : m * k;
+  const rowA = rowPitch(a, a.shape[2]);
+  let strideA = a.shape[0] === 1 ? 0 : a.shape[1] * rowA;
   const strideB = b.shape[0] === 1 ? 0 : k * n;
   if (strideB === 0 && strideA !== 0 && !transposeA) {
     m *= batch;
     batch = Math.min(batch, 1);
     strideA = 0;
   }
-  // Rows of a view of a (many rows of one matrix), or of the matrices as they are stored.
-  const rowA = rowPitch(a, a.shape[2]);
   const types = { typeA: a.dtype as ElementType, typeB: b.dtype as ElementType, typeOut: call.outputs[0].dtype as ElementType };
-  // One row is the same bytes as one column.
-  return { batch, m, n, k, transposeA: transposeA && m > 1, transposeB: transposeB || n === 1, strideA, strideB, rowA: transposeA && m === 1 ? k : rowA, ...types };
+  // One row is the same bytes as one column, unless it is part of a view.
+  const turns = transposeA && m === 1 && !a.view;
+  return { batch, m, n, k, transposeA: transposeA && !turns, transposeB: transposeB || n === 1, strideA, strideB, rowA: turns ? k : rowA, ...types };
 }
 
 /** Floating-point operations, for people. */

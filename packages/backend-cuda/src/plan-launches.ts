@@ -1,0 +1,53 @@
+import type { Program } from '@mamba-ts/tensor';
+import type { WantedKernel } from './kernel-cache';
+import { launchCode, mostSets, type PrintedKernel } from './printer/kernel';
+import { type Group, groupSteps } from './together';
+
+type Step = Program['steps'][number];
+type KernelStep = Extract<Step, { kind: 'kernel' }>;
+
+/** Routines that can raise a fault. */
+const faulting: ReadonlySet<string> = new Set(['gather', 'scatterAdd', 'crossEntropy']);
+
+export interface LaunchPlan {
+  /** What is launched, in order: most often one step each. */
+  readonly groups: readonly Group[];
+  /** The kernel of each launch and how it is to be printed; null for routines. */
+  readonly kernels: readonly (WantedKernel | null)[];
+  /** Can a step raise a fault? */
+  readonly raises: boolean;
+}
+
+/** Decides which steps of a program share a launch, and how each kernel is to be printed. */
+export function planLaunches(program: Program, print: (wanted: WantedKernel) => PrintedKernel): LaunchPlan {
+  const { steps, slots } = program;
+  const raises = steps.some((s) => s.kind === 'routine' && faulting.has(s.call.name));
+  const written = writtenSlots(program);
+  const wanted = ({ kernel, buffers }: KernelStep): WantedKernel => ({
+    kernel,
+    guarded: raises && kernel.stores.some((s) => slots[buffers[s.access.buffer]].outlives === true),
+    early: buffers.flatMap((slot, i) => (slots[slot].kind === 'external' && !written.has(slot) ? [i] : [])),
+  });
+  const kernels = steps.map((step) => (step.kind === 'kernel' ? wanted(step) : null));
+  const printed = kernels.map((kernel) => kernel && print(kernel));
+  const groups = groupSteps(
+    program,
+    (at) => printed[at] && launchCode(printed[at]),
+    (at) => mostSets(printed[at] as PrintedKernel, (steps[at] as KernelStep).buffers.length),
+  );
+  return {
+    groups, raises,
+    kernels: groups.map(([first, ...others]) => kernels[first] && { ...kernels[first], sets: others.length + 1 }),
+  };
+}
+
+/** Slots that some step writes. */
+function writtenSlots({ steps }: Program): Set<number> {
+  return new Set(
+    steps
+      .flatMap((step): (number | null)[] =>
+        step.kind === 'kernel' ? step.kernel.stores.map((s) => step.buffers[s.access.buffer]) : [...step.outputs, ...(step.epilogue?.buffers ?? [])],
+      )
+      .filter((slot) => slot !== null),
+  );
+}
