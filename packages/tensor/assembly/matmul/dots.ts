@@ -1,9 +1,10 @@
 // A few rows against many, both stored row by row: out[i, j] = few[i] . many[j]. For decoding (1 row of x, all rows of
-// a transposed weight) and products with a single column. `many` is streamed once, one row at a time: two or four
-// streams at once are slower from memory (toolchain.md).
-import { BFLOAT16, FLOAT, FLOAT16, highHalf, loadSome, lowHalf, shiftOf, widenRow, zeros } from '../half';
+// a transposed weight) and products with a single column. `many` is read once: by one row in streams.ts, by several one
+// row of it at a time.
+import { FLOAT, shiftOf, widenRow } from '../half';
 import { madd, zero, laneSum, loadLanes } from '../vector';
 import { address, field, sliceBegin, useful } from '../slicing';
+import { dotStreams } from './streams';
 
 /** Multiply-adds that pay for one more thread. */
 @inline const GRAIN: i64 = 40_000;
@@ -34,19 +35,21 @@ export function matmulDots(params: usize, tid: i32, threads: i32): void {
     }
     let many = address(params, 1) + <usize>matrix * address(params, 10) + <usize>first * manyLine;
     let out = address(params, 2) + <usize>matrix * address(params, 11) + <usize>first * outMany;
+    begin += length;
+    if (rows == 1) {
+      dotStreams(k, length, few, many, out, outMany, type);
+      continue;
+    }
     for (let j = 0; j < length; j++) {
-      if (type == FLOAT) {
-        dotRows(rows, k, few, many, out, outFew);
-      } else if (rows == 1) {
-        store<f32>(out, type == BFLOAT16 ? dotOneBFloat16(k, few, many) : dotOneFloat16(k, few, many));
-      } else {
+      let row = many;
+      if (type != FLOAT) {
         widenRow(k, many, wide, type);
-        dotRows(rows, k, few, wide, out, outFew);
+        row = wide;
       }
+      dotRows(rows, k, few, row, out, outFew);
       many += manyLine;
       out += outMany;
     }
-    begin += length;
   }
 }
 
@@ -71,56 +74,7 @@ function transpose(k: i32, rows: i32, source: usize, target: usize): void {
     out += outFew * 4;
   }
   if (rows == 2) dotTwo(k, few, row, out, outFew);
-  else if (rows == 1) store<f32>(out, dotOne(k, few, row));
-}
-
-function dotOne(k: i32, x: usize, w: usize): f32 {
-  let s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
-  let end = x + (<usize>(k & ~15) << 2);
-  while (x != end) {
-    s0 = madd(v128.load(w), v128.load(x), s0);
-    s1 = madd(v128.load(w, 16), v128.load(x, 16), s1);
-    s2 = madd(v128.load(w, 32), v128.load(x, 32), s2);
-    s3 = madd(v128.load(w, 48), v128.load(x, 48), s3);
-    w += 64;
-    x += 64;
-  }
-  for (k &= 15; k > 0; k -= 4) {
-    s0 = madd(loadLanes(w, k), loadLanes(x, k), s0);
-    w += 16;
-    x += 16;
-  }
-  return laneSum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-}
-
-function dotOneBFloat16(k: i32, x: usize, w: usize): f32 { return dotOneHalf(k, x, w, BFLOAT16); }
-function dotOneFloat16(k: i32, x: usize, w: usize): f32 { return dotOneHalf(k, x, w, FLOAT16); }
-
-/** Eight sums instead of four: twice as many weights a byte, and an add may take four cycles. */
-@inline function dotOneHalf(k: i32, x: usize, w: usize, type: i32): f32 {
-  let s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero(), s4 = zero(), s5 = zero(), s6 = zero(), s7 = zero();
-  const none = zeros();
-  const end = x + (<usize>(k & ~31) << 2);
-  while (x != end) {
-    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
-    s0 = madd(lowHalf(w0, type, none), v128.load(x), s0);
-    s1 = madd(highHalf(w0, type, none), v128.load(x, 16), s1);
-    s2 = madd(lowHalf(w1, type, none), v128.load(x, 32), s2);
-    s3 = madd(highHalf(w1, type, none), v128.load(x, 48), s3);
-    s4 = madd(lowHalf(w2, type, none), v128.load(x, 64), s4);
-    s5 = madd(highHalf(w2, type, none), v128.load(x, 80), s5);
-    s6 = madd(lowHalf(w3, type, none), v128.load(x, 96), s6);
-    s7 = madd(highHalf(w3, type, none), v128.load(x, 112), s7);
-    w += 64;
-    x += 128;
-  }
-  for (let rest = k & 31; rest > 0; rest -= 4) {
-    s0 = madd(loadSome(w, rest, type), loadLanes(x, rest), s0);
-    w += 8;
-    x += 16;
-  }
-  const low = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
-  return laneSum(f32x4.add(low, f32x4.add(f32x4.add(s4, s5), f32x4.add(s6, s7))));
+  else if (rows == 1) dotStreams(k, 1, few, row, out, outFew, FLOAT);
 }
 
 function dotTwo(k: i32, x: usize, w: usize, out: usize, outFew: usize): void {
