@@ -42,7 +42,10 @@ export async function runDecodeSuite(
       const model = new LanguageModel(config, random);
       random.dispose();
       convertWeights(model, dtype);
-      for (const m of [...decodeSteps(model, dtype, threads, device, isPeerShape, options), ...(await wholeCalls(model, dtype, threads, isPeerShape, options))]) {
+      for (const m of [
+        ...decodeSteps(model, dtype, threads, device, isPeerShape, options),
+        ...(await wholeCalls(model, dtype, threads, isPeerShape, options)),
+      ]) {
         const single = measurements.find((x) => x.name === m.name && x.threads === 1);
         const noted = single && threads > 1 ? { ...m, speedup: single.timing.median / m.timing.median } : m;
         measurements.push(noted);
@@ -57,16 +60,25 @@ export async function runDecodeSuite(
 }
 
 /** The compiled step beside the memory floor: in turns, so that a disturbance meets both. */
-function decodeSteps(model: LanguageModel, dtype: WeightType, threads: number, device: Device, isPeerShape: boolean, options: DecodeOptions): Measurement[] {
+function decodeSteps(
+  model: LanguageModel,
+  dtype: WeightType,
+  threads: number,
+  device: Device,
+  isPeerShape: boolean,
+  options: DecodeOptions,
+): Measurement[] {
   const bytes = [...model.parameters().values()].reduce((n, v) => n + v.byteLength, 0);
   const step = new GreedyStep(model);
   const floor = new MemoryFloor(bytes);
-  for (let i = 0; i < 3; i++) {
-    step.run();
-    floor.read();
-  }
+  const runs = [() => step.run(), ...floor.passes.map(({ read }) => read)];
+  for (let i = 0; i < 3; i++) for (const run of runs) run();
   step.checkReplay(device);
-  const [stepTimes, floorTimes] = alternate([() => step.run(), () => floor.read()], options.budget);
+  const [stepTimes, ...passTimes] = alternate(runs, options.budget);
+  const [fastest] = floor.passes
+    .map(({ streams }, i) => ({ streams, timing: passTimes[i] }))
+    .sort((a, b) => a.timing.median - b.timing.median);
+  const floorTimes = fastest.timing;
   const { kernels, routines } = step.report;
   step.dispose();
   floor.dispose();
@@ -77,7 +89,7 @@ function decodeSteps(model: LanguageModel, dtype: WeightType, threads: number, d
       threads,
       timing: floorTimes,
       rate: { value: bytes / floorTimes.median / 1e6, unit: 'GB/s' },
-      note: `read-only pass over ${(bytes / 2 ** 20).toFixed(0)} MiB`,
+      note: `read-only pass over ${(bytes / 2 ** 20).toFixed(0)} MiB, ${fastest.streams === 1 ? 'one stream' : `${fastest.streams} streams`} a thread`,
     },
     {
       name: `one token, ${dtype} weights`,
@@ -105,7 +117,13 @@ function alternate(runs: readonly (() => void)[], budget: number): Timing[] {
 }
 
 /** What a user calls: prefill of a prompt, and `generate` with sampling on the host. */
-async function wholeCalls(model: LanguageModel, dtype: WeightType, threads: number, isPeerShape: boolean, options: DecodeOptions): Promise<Measurement[]> {
+async function wholeCalls(
+  model: LanguageModel,
+  dtype: WeightType,
+  threads: number,
+  isPeerShape: boolean,
+  options: DecodeOptions,
+): Promise<Measurement[]> {
   const prompt = Int32Array.from({ length: options.promptLength }, (_, i) => (i * 7919) % model.vocabSize);
   const prefills: number[] = [];
   const end = performance.now() + options.budget;
@@ -118,7 +136,12 @@ async function wholeCalls(model: LanguageModel, dtype: WeightType, threads: numb
   }
   const tokens: number[] = [];
   let before = 0;
-  for await (const _ of generate(model, prompt.subarray(0, 4), { maxNewTokens: options.newTokens, temperature: 0.8, topK: 40, seed: 1 })) {
+  for await (const _ of generate(model, prompt.subarray(0, 4), {
+    maxNewTokens: options.newTokens,
+    temperature: 0.8,
+    topK: 40,
+    seed: 1,
+  })) {
     // The first token comes with the prompt, the second with tracing and compiling the step.
     if (tokens.length > 0 || before > 0) tokens.push(performance.now() - before);
     before = performance.now();
@@ -127,7 +150,13 @@ async function wholeCalls(model: LanguageModel, dtype: WeightType, threads: numb
   const generated = summarize(tokens.slice(1));
   const bar = isPeerShape && options.promptLength === 512 && threads === 2 ? { atMostMs: peer.prefill512 } : undefined;
   return [
-    { name: `prefill of ${prompt.length} tokens, ${dtype} weights`, threads, timing: prefill, rate: { value: (1000 * prompt.length) / prefill.median, unit: 'tokens/s' }, bar },
+    {
+      name: `prefill of ${prompt.length} tokens, ${dtype} weights`,
+      threads,
+      timing: prefill,
+      rate: { value: (1000 * prompt.length) / prefill.median, unit: 'tokens/s' },
+      bar,
+    },
     {
       name: `generate, ${dtype} weights`,
       threads,

@@ -7,7 +7,7 @@ import { address, field, sliceBegin, useful } from '../slicing';
 import { dotStreams } from './streams';
 
 /** Multiply-adds that pay for one more thread. */
-@inline const GRAIN: i64 = 40_000;
+@inline const GRAIN: i64 = 12_000;
 
 /**
  * Parameters: 0 few, 1 many (count, k), 2 out, 3 workspaces, 4 batch, 5 rows of few, 6 count, 7 k, 8 flag: few is
