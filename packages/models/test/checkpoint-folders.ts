@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bytesSource, openTorchFile, type SafetensorsTensor, streamTorchFile } from '@mamba-ts/nn';
 import { type Device, RandomGenerator } from '@mamba-ts/tensor';
 import { LanguageModel, type LanguageModelConfig } from '../src/index';
 
@@ -44,3 +45,23 @@ export const kinds: [string, Partial<LanguageModelConfig>][] = [
   ],
   ['other sizes', { block: { kind: 'mamba', dConv: 3 }, layer: { kind: 's6', dState: 5, dtRank: 3, dtMax: 0.2 } }],
 ];
+
+/** The tensors of a `pytorch_model.bin` as three shards and their index, as transformers cuts large ones. */
+export async function torchShards(whole: Uint8Array): Promise<Map<string, Uint8Array>> {
+  const reader = await openTorchFile(bytesSource(whole));
+  const shards = Array.from({ length: 3 }, () => new Map<string, SafetensorsTensor>());
+  const weightMap: Record<string, string> = {};
+  const name = (i: number): string => `pytorch_model-0000${i + 1}-of-00003.bin`;
+  for (const [i, key] of [...reader.entries.keys()].entries()) {
+    shards[i % 3].set(key, await reader.read(key));
+    weightMap[key] = name(i % 3);
+  }
+  const index = JSON.stringify({ metadata: { total_size: whole.length }, weight_map: weightMap });
+  const files = new Map([['pytorch_model.bin.index.json', new TextEncoder().encode(index) as Uint8Array]]);
+  for (const [i, shard] of shards.entries()) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of streamTorchFile(shard)) pieces.push(piece.slice());
+    files.set(name(i), new Uint8Array(Buffer.concat(pieces)));
+  }
+  return files;
+}

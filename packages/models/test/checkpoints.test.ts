@@ -15,7 +15,7 @@ import {
   pretrainedFiles,
   savePretrained,
 } from '../src/index';
-import { build, json, kindOf, kinds, temporaryFolder, values } from './checkpoint-folders';
+import { build, json, kindOf, kinds, temporaryFolder, torchShards, values } from './checkpoint-folders';
 import { disposeEmpty } from './harness';
 
 let device: Device;
@@ -120,6 +120,24 @@ describe('savePretrained and fromPretrained', () => {
     expect(values(loaded)).toEqual(values(model));
     model.dispose();
     loaded.dispose();
+  });
+
+  it.each(layouts)('read a PyTorch checkpoint in shards beside a config of the %s layout', async (layout) => {
+    const model = build(device);
+    await savePretrained(model, folder, { layout: 'official' });
+    await savePretrained(model, join(folder, layout), { layout });
+    const files = await torchShards(await readFile(join(folder, 'pytorch_model.bin')));
+    files.set('config.json', await readFile(join(folder, layout, 'config.json')));
+    const { model: loaded, format } = await fromPretrained(memoryFiles(files), { device });
+    expect(format.layout).toBe(layout);
+    expect(values(loaded)).toEqual(values(model));
+    loaded.dispose();
+    const [shard] = [...files.keys()].filter((name) => name.endsWith('.bin'));
+    files.delete(shard);
+    await expect(fromPretrained(memoryFiles(files, 'my files'), { device })).rejects.toThrow(
+      `my files: there is no ${shard}, which the index lists`,
+    );
+    model.dispose();
   });
 
   it('read the Blobs of a file input', async () => {
@@ -311,7 +329,7 @@ describe('fromPretrained', () => {
     await expect(load(folder)).rejects.toThrow(/ssm_cfg.layer is "Mamba9"/);
     await config('{"d_model":8,"n_layer":1,"vocab_size":8}');
     await expect(load(folder)).rejects.toThrow(
-      /there is no model.safetensors, model.safetensors.index.json or pytorch_model.bin/,
+      /there is no model.safetensors, .*, pytorch_model.bin or pytorch_model.bin.index.json/,
     );
     await writeFile(join(folder, 'pytorch_model.bin'), 'nothing');
     await expect(load(folder)).rejects.toMatchObject({ code: 'not-a-zip' });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { cpu, type Device } from '@mamba-ts/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fromPretrained, hubFiles, isHubId, type LoadProgress, openWeights, pretrainedFiles } from '../src/index';
-import { build, temporaryFolder } from './checkpoint-folders';
+import { build, temporaryFolder, torchShards, values } from './checkpoint-folders';
 import { disposeEmpty } from './harness';
 import { type HubServer, startHub } from './hub-server';
 
@@ -114,6 +114,29 @@ describe('fromPretrained from the hub', () => {
       /hub: owner\/other \(main\): Repository not found/,
     );
     await expect(load({ revision: '../../x' })).rejects.toThrow(/revision is "..\/..\/x"/);
+  });
+
+  it('downloads the shards that the index of a PyTorch checkpoint lists, and no other', async () => {
+    const model = build(device);
+    const official = new Map<string, Uint8Array>();
+    for (const { name, pieces } of pretrainedFiles(model, { layout: 'official' })) {
+      const parts: Uint8Array[] = [];
+      for await (const piece of pieces()) parts.push(piece.slice());
+      official.set(name, new Uint8Array(Buffer.concat(parts)));
+    }
+    const shards = await torchShards(official.get('pytorch_model.bin')!);
+    const content = new Map([...shards, ['config.json', official.get('config.json')!], ['training_args.bin', new Uint8Array(9)]]);
+    const sharded = await startHub(content);
+    try {
+      const { model: loaded } = await fromPretrained('owner/name', { device, cacheDir, hubUrl: sharded.url });
+      expect(values(loaded)).toEqual(values(model));
+      loaded.dispose();
+      const snapshot = await readdir(join(repository(), 'snapshots', sharded.commit));
+      expect(snapshot.toSorted()).toEqual(['config.json', ...shards.keys()].toSorted());
+    } finally {
+      await sharded.close();
+      model.dispose();
+    }
   });
 
   it('reads ranges where there is no file system', async () => {

@@ -75,6 +75,15 @@ test('a listed tensor that its file lacks is an error, and what was opened is cl
   expect(log.filter((line) => line.startsWith('close'))).toHaveLength(log.length / 2);
 });
 
+test('a tensor that two shards have is an error', async () => {
+  const twice = writeSafetensors(new Map([['head', tensorFromFloats([4], [1])], ['embed', tensorFromFloats([5], [1])]]));
+  const open = (file: string): RandomAccessSource => bytesSource(file.includes('00002-of') ? twice : first);
+  await expect(openShardedSafetensors(index, open)).rejects.toMatchObject({
+    code: 'duplicate-key',
+    message: expect.stringMatching(/tensor "embed" is in ".*00002.*", where the index lists it in ".*00001/) as string,
+  });
+});
+
 test('a broken shard is an error, and every source is closed', async () => {
   const closed: string[] = [];
   const open = (file: string): RandomAccessSource => ({

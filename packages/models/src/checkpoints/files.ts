@@ -17,6 +17,7 @@ export const fileNames = {
   safetensors: 'model.safetensors',
   safetensorsIndex: 'model.safetensors.index.json',
   torch: 'pytorch_model.bin',
+  torchIndex: 'pytorch_model.bin.index.json',
   tokenizer: 'tokenizer.json',
 } as const;
 

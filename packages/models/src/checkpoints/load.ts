@@ -45,7 +45,7 @@ export interface Pretrained {
 }
 
 /**
- * Loads a language model from a checkpoint in either public layout, safetensors (sharded too) or `pytorch_model.bin`.
+ * Loads a language model from a checkpoint in either public layout, safetensors or `pytorch_model.bin`, in shards too.
  *
  *     const { model } = await fromPretrained('state-spaces/mamba-130m-hf', { dtype: 'bfloat16' });
  *

@@ -1,6 +1,7 @@
 import {
   openSafetensors,
   openShardedSafetensors,
+  openShardedTorchFiles,
   openTorchFile,
   type RandomAccessSource,
   type SafetensorsReader,
@@ -9,16 +10,24 @@ import { CheckpointError } from './checkpoint-error';
 import { type CheckpointFiles, fileNames, readFile } from './files';
 
 /**
- * The tensors of a checkpoint, to be read one by one: safetensors in one file or in shards, or a file of PyTorch,
+ * The tensors of a checkpoint, to be read one by one: safetensors or files of PyTorch, in one file or in shards,
  * whichever is there, in this order.
  */
 export async function openWeights(files: CheckpointFiles): Promise<SafetensorsReader> {
-  const { safetensors, safetensorsIndex, torch } = fileNames;
+  const { safetensors, safetensorsIndex, torch, torchIndex } = fileNames;
+  const openShard = async (shard: string): Promise<RandomAccessSource> => {
+    if (!(await files.has(shard)))
+      throw new CheckpointError(`${files.name}: there is no ${shard}, which the index lists`);
+    return files.open(shard);
+  };
   if (await files.has(safetensors)) return closing(await files.open(safetensors), openSafetensors);
   if (await files.has(safetensorsIndex))
-    return openShardedSafetensors(await readFile(files, safetensorsIndex), (shard) => files.open(shard));
+    return openShardedSafetensors(await readFile(files, safetensorsIndex), openShard);
   if (await files.has(torch)) return closing(await files.open(torch), openTorchFile);
-  throw new CheckpointError(`${files.name}: there is no ${safetensors}, ${safetensorsIndex} or ${torch}`);
+  if (await files.has(torchIndex)) return openShardedTorchFiles(await readFile(files, torchIndex), openShard);
+  throw new CheckpointError(
+    `${files.name}: there is no ${safetensors}, ${safetensorsIndex}, ${torch} or ${torchIndex}`,
+  );
 }
 
 /** A source that cannot be opened is closed. */

@@ -4,7 +4,7 @@ import type { PretrainedFile } from './save';
 
 /** Files that a loader takes for a checkpoint's weights. */
 const isWeights = (name: string): boolean =>
-  /^(model.*\.safetensors|model\.safetensors\.index\.json|pytorch_model\.bin)$/.test(name);
+  /^(model.*\.safetensors|pytorch_model.*\.bin|(model\.safetensors|pytorch_model\.bin)\.index\.json)$/.test(name);
 
 /**
  * Writes files into a folder, each under another name until it is whole.

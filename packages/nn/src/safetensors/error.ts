@@ -6,7 +6,7 @@ export type SafetensorsErrorCode =
   | 'invalid-header'
   /** The header (or an index file) is not JSON, or has a value of the wrong kind. */
   | 'invalid-json'
-  /** One key stands twice in one object. */
+  /** One key stands twice in one object, or one tensor in two shards. */
   | 'duplicate-key'
   /** The dtype's name is not one of the format's. */
   | 'unknown-dtype'

@@ -17,7 +17,8 @@ export {
   toInt32,
 } from './numbers';
 export { openSafetensors, type SafetensorsReader } from './reader';
-export { openSafetensorsFolder, openShardedSafetensors, parseShardIndex, type ShardIndex } from './sharded';
+export { parseShardIndex, type ShardIndex } from './shard-index';
+export { openSafetensorsFolder, openShardedSafetensors } from './sharded';
 export {
   blobSource,
   bytesSource,

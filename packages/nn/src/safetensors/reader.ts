@@ -49,7 +49,7 @@ export async function openSafetensors(
   };
 }
 
-export function missingTensor(name: string, count: number): SafetensorsError {
+function missingTensor(name: string, count: number): SafetensorsError {
   return new SafetensorsError('missing-tensor', `no tensor ${quote(name)} among the ${count} of the file`);
 }
 

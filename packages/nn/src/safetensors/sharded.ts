@@ -1,71 +1,8 @@
 import { quote, SafetensorsError } from './error';
-import { MAX_HEADER_BYTES, MAX_TENSORS, type SafetensorsLimits, type TensorEntry } from './header';
-import { JsonReader } from './json';
-import { missingTensor, openSafetensors, type SafetensorsReader } from './reader';
+import { MAX_HEADER_BYTES, type SafetensorsLimits, type TensorEntry } from './header';
+import { openSafetensors, type SafetensorsReader } from './reader';
+import { parseShardIndex, type ShardIndex } from './shard-index';
 import { fileSource, nodeFileSystem, type RandomAccessSource } from './source';
-
-/** A checked `model.safetensors.index.json`. */
-export interface ShardIndex {
-  /** Tensor name to file name; the file names are plain names of one folder. */
-  readonly weightMap: ReadonlyMap<string, string>;
-  /** Each file once, in the order of first mention. */
-  readonly files: readonly string[];
-}
-
-const MAX_FILES = 10_000;
-const MAX_FILE_NAME = 255;
-
-/**
- * Parses the text of an index file.
- *
- * @throws SafetensorsError `unsafe-file-name` for a name that is not a plain `*.safetensors` name, and the JSON codes.
- */
-export function parseShardIndex(text: string | Uint8Array, limits: SafetensorsLimits = {}): ShardIndex {
-  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-  const maxBytes = limits.maxHeaderBytes ?? MAX_HEADER_BYTES;
-  if (bytes.length > maxBytes) {
-    throw new SafetensorsError('limit', `index file has ${bytes.length} bytes, expected at most ${maxBytes}`);
-  }
-  const maxTensors = limits.maxTensors ?? MAX_TENSORS;
-  const reader = new JsonReader(bytes, 'index file');
-  const files = new Set<string>();
-  let weightMap: Map<string, string> | undefined;
-  reader.readObject('the index', (key) => {
-    if (key !== 'weight_map') {
-      reader.skipValue(`a field of the index`);
-      return;
-    }
-    const map = new Map<string, string>();
-    reader.readObject('weight_map', (tensor) => {
-      const file = reader.readString('a file name of weight_map');
-      if (!files.has(file)) {
-        checkFileName(file, tensor);
-        files.add(file);
-      }
-      map.set(tensor, file);
-      if (map.size > maxTensors || files.size > MAX_FILES) {
-        throw new SafetensorsError('limit', `weight_map has over ${maxTensors} tensors or over ${MAX_FILES} files`);
-      }
-    });
-    weightMap = map;
-  });
-  reader.end();
-  if (weightMap === undefined) throw new SafetensorsError('invalid-json', 'index file has no weight_map');
-  return { weightMap, files: [...files] };
-}
-
-/** Files are looked up in one folder; a name that could point anywhere else is refused, not cleaned. */
-function checkFileName(file: string, tensor: string): void {
-  // A device name or an alternate stream of Windows needs a colon; a folder, a separator; a hidden file, a leading dot.
-  const plain = /^[^./\\:\p{Cc}][^/\\:\p{Cc}]*\.safetensors$/u;
-  if (!plain.test(file) || file.length > MAX_FILE_NAME) {
-    throw new SafetensorsError(
-      'unsafe-file-name',
-      `weight_map puts tensor ${quote(tensor)} in file ${quote(file)}, ` +
-        'expected a plain name that ends in .safetensors',
-    );
-  }
-}
 
 /**
  * Opens a sharded checkpoint: the headers of all its files now, tensors on demand. Tensors of the files that the index
@@ -73,14 +10,44 @@ function checkFileName(file: string, tensor: string): void {
  *
  * @param index text of `model.safetensors.index.json`.
  * @param openShard opens one file by its plain name.
- * @throws SafetensorsError `missing-tensor` when a listed tensor is not in its file.
+ * @throws SafetensorsError `missing-tensor` when a listed tensor is not in its file, `duplicate-key` when it is in another
+ *   one too
  */
 export async function openShardedSafetensors(
   index: string | Uint8Array,
   openShard: (file: string) => RandomAccessSource | Promise<RandomAccessSource>,
   limits: SafetensorsLimits = {},
 ): Promise<SafetensorsReader> {
-  const { weightMap, files } = parseShardIndex(index, limits);
+  return joinShards(
+    parseShardIndex(index, limits),
+    async (file) => openOrClose(await openShard(file), (source) => openSafetensors(source, limits)),
+    (what, message) => new SafetensorsError(what === 'missing-tensor' ? 'missing-tensor' : 'duplicate-key', message),
+  );
+}
+
+/** A source that cannot be opened as a file of tensors is closed. */
+export async function openOrClose(
+  source: RandomAccessSource,
+  open: (source: RandomAccessSource) => Promise<SafetensorsReader>,
+): Promise<SafetensorsReader> {
+  try {
+    return await open(source);
+  } catch (error) {
+    await source.close?.();
+    throw error;
+  }
+}
+
+/**
+ * The shards of one checkpoint as one reader; all are opened now, and closed if one does not fit.
+ *
+ * @param failure the error for a tensor that is not in its shard, or that is in another shard too
+ */
+export async function joinShards(
+  { weightMap, files }: ShardIndex,
+  openShard: (file: string) => Promise<SafetensorsReader>,
+  failure: (what: 'missing-tensor' | 'duplicate-tensor', message: string) => Error,
+): Promise<SafetensorsReader> {
   const opened = new Map<string, SafetensorsReader>();
   const close = async (): Promise<void> => {
     for (const reader of opened.values()) await reader.close();
@@ -89,20 +56,22 @@ export async function openShardedSafetensors(
   const metadata = new Map<string, string>();
   try {
     for (const file of files) {
-      const source = await openShard(file);
-      try {
-        opened.set(file, await openSafetensors(source, limits));
-      } catch (error) {
-        await source.close?.();
-        throw error;
+      const shard = await openShard(file);
+      opened.set(file, shard);
+      for (const [key, value] of shard.metadata) metadata.set(key, value);
+      for (const name of shard.entries.keys()) {
+        const listed = weightMap.get(name);
+        if (listed === undefined || listed === file) continue;
+        throw failure(
+          'duplicate-tensor',
+          `tensor ${quote(name)} is in ${quote(file)}, where the index lists it in ${quote(listed)}`,
+        );
       }
-      for (const [key, value] of opened.get(file)!.metadata) metadata.set(key, value);
     }
     for (const [name, file] of weightMap) {
       const entry = opened.get(file)!.entries.get(name);
-      if (entry === undefined) {
-        throw new SafetensorsError('missing-tensor', `index lists tensor ${quote(name)} in ${quote(file)}, not there`);
-      }
+      if (entry === undefined)
+        throw failure('missing-tensor', `index lists tensor ${quote(name)} in ${quote(file)}, not there`);
       entries.set(name, entry);
     }
   } catch (error) {
@@ -114,7 +83,8 @@ export async function openShardedSafetensors(
     entries,
     async read(name) {
       const file = weightMap.get(name);
-      if (file === undefined) throw missingTensor(name, weightMap.size);
+      if (file === undefined)
+        throw failure('missing-tensor', `no tensor ${quote(name)} among the ${weightMap.size} of the index`);
       return opened.get(file)!.read(name);
     },
     close,
@@ -140,13 +110,7 @@ export async function openSafetensorsFolder(
       () => false,
     );
   if (await has(SINGLE)) {
-    const source = await fileSource(`${folder}/${SINGLE}`);
-    try {
-      return await openSafetensors(source, limits);
-    } catch (error) {
-      await source.close?.();
-      throw error;
-    }
+    return openOrClose(await fileSource(`${folder}/${SINGLE}`), (source) => openSafetensors(source, limits));
   }
   if (!(await has(INDEX))) {
     throw new SafetensorsError('invalid-argument', `folder ${quote(folder)} has neither ${SINGLE} nor ${INDEX}`);

@@ -6,7 +6,7 @@ export type TorchFileErrorCode =
   | 'invalid-zip'
   /** An entry is compressed or encrypted; PyTorch stores. */
   | 'not-stored'
-  /** An entry's name, or a storage's key, leads outside the archive's folder. */
+  /** An entry's name, or a storage's key, leads outside the archive's folder; or a shard's, outside the checkpoint's. */
   | 'unsafe-path'
   /** A record that must be in the archive is not there. */
   | 'missing-entry'
@@ -22,7 +22,11 @@ export type TorchFileErrorCode =
   | 'invalid-tensor'
   /** The file asks for more than the reader is willing to hold. */
   | 'limit'
-  /** A tensor that was asked for is not in the file. */
+  /** The index of a sharded checkpoint is no JSON, or has no map of tensors to files. */
+  | 'invalid-index'
+  /** A tensor is in two shards. */
+  | 'duplicate-tensor'
+  /** A tensor that was asked for, or that an index lists, is not in the file. */
   | 'missing-tensor'
   /** The source returned fewer bytes than asked for. */
   | 'truncated'

@@ -5,4 +5,5 @@
 export { TorchFileError, type TorchFileErrorCode } from './error';
 export type { TorchFileLimits } from './limits';
 export { openTorchFile } from './reader';
+export { openShardedTorchFiles } from './sharded';
 export { streamTorchFile } from './writer';
