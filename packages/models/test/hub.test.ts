@@ -2,7 +2,16 @@ import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cpu, type Device } from '@mamba-ts/tensor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fromPretrained, hubFiles, isHubId, type LoadProgress, openWeights, pretrainedFiles } from '../src/index';
+import {
+  fromPretrained,
+  hubFiles,
+  isHubId,
+  type LanguageModel,
+  type Layout,
+  type LoadProgress,
+  openWeights,
+  pretrainedFiles,
+} from '../src/index';
 import { build, temporaryFolder, torchShards, values } from './checkpoint-folders';
 import { disposeEmpty } from './harness';
 import { type HubServer, startHub } from './hub-server';
@@ -15,11 +24,7 @@ const files = new Map<string, Uint8Array>();
 beforeAll(async () => {
   device = await cpu({ threads: 1 });
   const model = build(device, { vocabSize: 3000, dModel: 32 });
-  for (const { name, pieces } of pretrainedFiles(model)) {
-    const parts: Uint8Array[] = [];
-    for await (const piece of pieces()) parts.push(piece);
-    files.set(name, new Uint8Array(Buffer.concat(parts)));
-  }
+  for (const [name, content] of await written(model, 'huggingface')) files.set(name, content);
   model.dispose();
 });
 afterAll(() => disposeEmpty(device));
@@ -31,6 +36,17 @@ afterEach(async () => {
   await hub.close();
   await remove();
 });
+
+/** The files that saving would make. */
+async function written(model: LanguageModel, layout: Layout): Promise<Map<string, Uint8Array>> {
+  const made = new Map<string, Uint8Array>();
+  for (const { name, pieces } of pretrainedFiles(model, { layout })) {
+    const parts: Uint8Array[] = [];
+    for await (const piece of pieces()) parts.push(piece.slice());
+    made.set(name, new Uint8Array(Buffer.concat(parts)));
+  }
+  return made;
+}
 
 const weights = 'model.safetensors';
 const load = async (options: object = {}): Promise<number> => {
@@ -118,12 +134,7 @@ describe('fromPretrained from the hub', () => {
 
   it('downloads the shards that the index of a PyTorch checkpoint lists, and no other', async () => {
     const model = build(device);
-    const official = new Map<string, Uint8Array>();
-    for (const { name, pieces } of pretrainedFiles(model, { layout: 'official' })) {
-      const parts: Uint8Array[] = [];
-      for await (const piece of pieces()) parts.push(piece.slice());
-      official.set(name, new Uint8Array(Buffer.concat(parts)));
-    }
+    const official = await written(model, 'official');
     const shards = await torchShards(official.get('pytorch_model.bin')!);
     const content = new Map([...shards, ['config.json', official.get('config.json')!], ['training_args.bin', new Uint8Array(9)]]);
     const sharded = await startHub(content);

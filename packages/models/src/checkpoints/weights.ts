@@ -1,4 +1,5 @@
 import {
+  openOrClose,
   openSafetensors,
   openShardedSafetensors,
   openShardedTorchFiles,
@@ -20,25 +21,12 @@ export async function openWeights(files: CheckpointFiles): Promise<SafetensorsRe
       throw new CheckpointError(`${files.name}: there is no ${shard}, which the index lists`);
     return files.open(shard);
   };
-  if (await files.has(safetensors)) return closing(await files.open(safetensors), openSafetensors);
+  if (await files.has(safetensors)) return openOrClose(await files.open(safetensors), openSafetensors);
   if (await files.has(safetensorsIndex))
     return openShardedSafetensors(await readFile(files, safetensorsIndex), openShard);
-  if (await files.has(torch)) return closing(await files.open(torch), openTorchFile);
+  if (await files.has(torch)) return openOrClose(await files.open(torch), openTorchFile);
   if (await files.has(torchIndex)) return openShardedTorchFiles(await readFile(files, torchIndex), openShard);
   throw new CheckpointError(
     `${files.name}: there is no ${safetensors}, ${safetensorsIndex}, ${torch} or ${torchIndex}`,
   );
-}
-
-/** A source that cannot be opened is closed. */
-async function closing(
-  source: RandomAccessSource,
-  open: (source: RandomAccessSource) => Promise<SafetensorsReader>,
-): Promise<SafetensorsReader> {
-  try {
-    return await open(source);
-  } catch (error) {
-    await source.close?.();
-    throw error;
-  }
 }

@@ -18,7 +18,7 @@ export {
 } from './numbers';
 export { openSafetensors, type SafetensorsReader } from './reader';
 export { parseShardIndex, type ShardIndex } from './shard-index';
-export { openSafetensorsFolder, openShardedSafetensors } from './sharded';
+export { openOrClose, openSafetensorsFolder, openShardedSafetensors } from './sharded';
 export {
   blobSource,
   bytesSource,

@@ -25,7 +25,7 @@ export async function openShardedSafetensors(
   );
 }
 
-/** A source that cannot be opened as a file of tensors is closed. */
+/** Opens a source as a file of tensors; one that cannot be opened is closed. */
 export async function openOrClose(
   source: RandomAccessSource,
   open: (source: RandomAccessSource) => Promise<SafetensorsReader>,
