@@ -19,7 +19,49 @@ __device__ Partial join(Partial a, Partial b) {
   return {largest, sa + sb};
 }
 
+/// What is kept of a row: called by one thread.
+__device__ void finishRow(const float *x, const int *targets, float *losses, float *logSumExp, Fault *fault, long long row, int classes, int ignoreIndex, Partial own) {
+  const float result = fabsf(own.largest) < CUDART_INF_F ? own.largest + logf(own.sum) : own.largest;
+  const int target = targets[row];
+  float loss = 0.0f;
+  if (target != ignoreIndex) {
+    if (target < 0 || target >= classes) raiseFault(fault, 3, target, static_cast<int>(row), classes);
+    else loss = result - x[target];
+  }
+  logSumExp[row] = result;
+  losses[row] = loss;
+}
+
 }  // namespace
+
+/// Up to 1,024 classes, a multiple of 4: a warp a row, which it keeps in registers. `fours`: of each lane.
+template <int Fours> __device__ void shortRow(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int rows, int classes, int ignoreIndex) {
+  const long long row = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (row >= rows) return;
+  const float *x = logits + row * classes;
+  float v[4 * Fours];
+#pragma unroll
+  for (int k = 0; k < Fours; ++k) {
+    const int at = (threadIdx.x + 32 * k) * 4;
+    const float4 four = at < classes ? *reinterpret_cast<const float4 *>(x + at) : make_float4(-CUDART_INF_F, -CUDART_INF_F, -CUDART_INF_F, -CUDART_INF_F);
+    v[4 * k] = four.x, v[4 * k + 1] = four.y, v[4 * k + 2] = four.z, v[4 * k + 3] = four.w;
+  }
+  float largest = v[0];
+#pragma unroll
+  for (int k = 1; k < 4 * Fours; ++k) largest = larger(largest, v[k]);
+  for (int offset = 16; offset > 0; offset /= 2) largest = larger(largest, __shfl_xor_sync(~0u, largest, offset));
+  float sum = 0.0f;
+#pragma unroll
+  for (int k = 0; k < 4 * Fours; ++k) sum += expf(v[k] - largest);
+  for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(~0u, sum, offset);
+  if (threadIdx.x == 0) finishRow(x, targets, losses, logSumExp, fault, row, classes, ignoreIndex, {largest, sum});
+}
+
+#define SHORT(FOURS) \
+  extern "C" __global__ void __launch_bounds__(256) cross_entropy_##FOURS(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int rows, int classes, int ignoreIndex) { \
+    shortRow<FOURS>(logits, targets, losses, logSumExp, fault, rows, classes, ignoreIndex); \
+  }
+SHORT(1) SHORT(2) SHORT(4) SHORT(8)
 
 /// blockDim.x threads a row: a power of two up to 1024, at least 32. Rows of one warp come blockDim.y to a block.
 extern "C" __global__ void cross_entropy(const float *logits, const int *targets, float *losses, float *logSumExp, Fault *fault, int rows, int classes, int ignoreIndex) {
@@ -58,13 +100,5 @@ extern "C" __global__ void cross_entropy(const float *logits, const int *targets
     }
   }
   if (threadIdx.x != 0) return;
-  const float result = fabsf(own.largest) < CUDART_INF_F ? own.largest + logf(own.sum) : own.largest;
-  const int target = targets[row];
-  float loss = 0.0f;
-  if (target != ignoreIndex) {
-    if (target < 0 || target >= classes) raiseFault(fault, 3, target, static_cast<int>(row), classes);
-    else loss = result - x[target];
-  }
-  logSumExp[row] = result;
-  losses[row] = loss;
+  finishRow(x, targets, losses, logSumExp, fault, row, classes, ignoreIndex, own);
 }

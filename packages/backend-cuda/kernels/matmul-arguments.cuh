@@ -17,6 +17,7 @@ struct MatmulArguments {
   long long partK;        // terms of a part
   long long lanes;        // few rows: lanes that share an output
   long long prefetch;     // few rows: fetch b ahead of time
+  long long transposeOut; // sums over parts of k are stored transposed: a and b changed places
 };
 
 enum Activation : int { activationNone = 0, activationSilu = 1, activationRelu = 2 };

@@ -151,3 +151,21 @@ extern "C" __global__ void __launch_bounds__(256) sum_parts(const __grid_constan
     storeAs(static_cast<int>(p.typeOut), p.out, at, finish(p, sum, at % p.n, at));
   }
 }
+
+// The same for many parts of a small result: a block has 32 outputs, whose 8 warps take every eighth part.
+extern "C" __global__ void __launch_bounds__(256) sum_many_parts(const __grid_constant__ MatmulArguments p) {
+  __shared__ float shared[8][32];
+  const long long count = p.batch * p.m * p.n, parts = (p.k + p.partK - 1) / p.partK, at = static_cast<long long>(blockIdx.x) * 32 + threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  float sum = 0.f;
+  if (at < count) {
+#pragma unroll 8
+    for (long long part = warp; part < parts; part += 8) sum += p.parts[part * count + at];
+  }
+  shared[warp][threadIdx.x % 32] = sum;
+  __syncthreads();
+  if (warp != 0 || at >= count) return;
+#pragma unroll
+  for (int w = 1; w < 8; w++) sum += shared[w][threadIdx.x];
+  storeAs(static_cast<int>(p.typeOut), p.out, at, finish(p, sum, at % p.n, at));
+}

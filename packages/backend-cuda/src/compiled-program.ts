@@ -46,7 +46,7 @@ export class CompiledProgram implements Executable {
     private readonly host: ProgramHost,
     private readonly program: Program,
   ) {
-    const { groups, kernels, raises } = planLaunches(program, (wanted) => host.kernels.print(wanted));
+    const { groups, kernels, raises } = planLaunches(program, (wanted) => host.kernels.print(wanted), host.context);
     this.groups = groups;
     this.raises = raises;
     const outlives = (slot: number): boolean => raises && program.slots[slot].outlives === true;

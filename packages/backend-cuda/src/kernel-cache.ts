@@ -14,6 +14,7 @@ export interface WantedKernel {
   readonly guarded: boolean;
   readonly early?: readonly number[];
   readonly sets?: number;
+  readonly follower?: { readonly kernel: Kernel; readonly guarded: boolean };
 }
 
 /**
@@ -41,10 +42,10 @@ export class KernelCache {
     return printed.map((p) => ({ printed: p, run: this.functions.get(p.name) as CudaFunction }));
   }
 
-  print({ kernel, guarded, early = [], sets = 1 }: WantedKernel): PrintedKernel {
-    const key = `${guarded} ${early.join()} ${sets} ${JSON.stringify(kernel, nonFinite)}`;
+  print({ kernel, guarded, early = [], sets = 1, follower }: WantedKernel): PrintedKernel {
+    const key = `${guarded} ${early.join()} ${sets} ${JSON.stringify([kernel, follower && [follower.kernel, follower.guarded]], nonFinite)}`;
     let found = this.printed.get(key);
-    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded, early, sets })));
+    if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: this.context.multiprocessors, guarded, early, sets, ...(follower && { follower }) })));
     return found;
   }
 

@@ -1,5 +1,7 @@
 import type { Program } from '@mamba-ts/tensor';
+import { chainRows } from './chain';
 import type { WantedKernel } from './kernel-cache';
+import type { Machine } from './printer/geometry';
 import { launchCode, mostSets, type PrintedKernel } from './printer/kernel';
 import { type Group, groupSteps } from './together';
 
@@ -19,7 +21,7 @@ export interface LaunchPlan {
 }
 
 /** Decides which steps of a program share a launch, and how each kernel is to be printed. */
-export function planLaunches(program: Program, print: (wanted: WantedKernel) => PrintedKernel): LaunchPlan {
+export function planLaunches(program: Program, print: (wanted: WantedKernel) => PrintedKernel, machine: Machine): LaunchPlan {
   const { steps, slots } = program;
   const raises = steps.some((s) => s.kind === 'routine' && faulting.has(s.call.name));
   const written = writtenSlots(program);
@@ -30,14 +32,18 @@ export function planLaunches(program: Program, print: (wanted: WantedKernel) => 
   });
   const kernels = steps.map((step) => (step.kind === 'kernel' ? wanted(step) : null));
   const printed = kernels.map((kernel) => kernel && print(kernel));
-  const groups = groupSteps(
+  const grouped = groupSteps(
     program,
     (at) => printed[at] && launchCode(printed[at]),
     (at) => mostSets(printed[at] as PrintedKernel, (steps[at] as KernelStep).buffers.length),
   );
+  const { groups, chains } = chainRows(program, grouped, machine);
   return {
     groups, raises,
-    kernels: groups.map(([first, ...others]) => kernels[first] && { ...kernels[first], sets: others.length + 1 }),
+    kernels: groups.map((group) => {
+      const [first, second] = group.map((at) => kernels[at]);
+      return first && { ...first, ...(second && chains.has(group) ? { follower: second } : { sets: group.length }) };
+    }),
   };
 }
 

@@ -30,6 +30,14 @@ export function groupSteps(program: Program, codeOf: (step: number) => string | 
   return groups.map(({ steps }) => steps);
 }
 
+/** How a step meets the memory of an earlier one: does it write what that one touches, and which slots does it read that overlap what that one writes? */
+export function meeting({ steps, slots }: Program, earlier: number, later: number): { readonly overwrites: boolean; readonly reads: readonly number[] } {
+  const [a, b] = [memoryOf(steps[earlier], slots), memoryOf(steps[later], slots)];
+  const step = steps[later];
+  const read = step.kind === 'kernel' ? step.kernel.loads.map((l) => step.buffers[l.buffer]) : step.inputs.filter((s) => s !== null);
+  return { overwrites: meet(b.writes, [...a.reads, ...a.writes]), reads: [...new Set(read)].filter((slot) => meet(a.writes, [rangeOf(slots, slot)])) };
+}
+
 /** Bytes [from, to) of the arena, or of an external slot. */
 interface Range {
   readonly space: number;
@@ -44,11 +52,13 @@ interface Memory {
 
 const arena = -1;
 
+function rangeOf(slots: readonly Slot[], slot: number): Range {
+  const { kind, bytes, offset } = slots[slot];
+  return kind === 'arena' ? { space: arena, from: offset, to: offset + bytes } : { space: slot, from: 0, to: Math.max(1, bytes) };
+}
+
 function memoryOf(step: Step, slots: readonly Slot[]): Memory {
-  const range = (slot: number): Range => {
-    const { kind, bytes, offset } = slots[slot];
-    return kind === 'arena' ? { space: arena, from: offset, to: offset + bytes } : { space: slot, from: 0, to: Math.max(1, bytes) };
-  };
+  const range = (slot: number): Range => rangeOf(slots, slot);
   if (step.kind === 'kernel') {
     const of = (buffers: readonly number[]): Range[] => [...new Set(buffers.map((b) => step.buffers[b]))].map(range);
     return { reads: of(step.kernel.loads.map((l) => l.buffer)), writes: of(step.kernel.stores.map((s) => s.access.buffer)) };

@@ -49,14 +49,30 @@ describe('own kernels of a product', () => {
   });
 
   it('cut long sums where the result alone has too few tiles, without losing terms', () => {
-    for (const [types, depth] of [[bf16, 32], [f32, 16]] as const) {
-      const { parts, partK, grid } = plan(64, 20000, 64, types);
+    for (const [types, depth, k] of [[bf16, 32, 20000], [f32, 16, 10000]] as const) {
+      const { parts, partK, grid } = plan(64, k, 64, types);
       expect(parts).toBeGreaterThan(1);
       expect(partK % depth).toBe(0);
-      expect(parts * partK).toBeGreaterThanOrEqual(20000);
-      expect((parts - 1) * partK).toBeLessThan(20000);
+      expect(parts * partK).toBeGreaterThanOrEqual(k);
+      expect((parts - 1) * partK).toBeLessThan(k);
       expect(grid[2]).toBe(parts);
     }
+  });
+
+  it('split large products of float32 into three of TF32, turned around where that takes fewer tiles', () => {
+    expect(plan(262144, 64, 128, f32)).toMatchObject({ kernel: 'three_tf32_nt', grid: [264, 1, 1], parts: 1, swapped: false });
+    const gradient = (m: number, n: number): OwnPlan =>
+      planOwn({ ...productOf(product(m, 262144, n, f32, false)), transposeA: true, rowA: m }, multiprocessors);
+    for (const [m, n, swapped] of [[128, 64, false], [36, 128, true], [64, 128, true], [128, 4, false]] as const) {
+      const { kernel, grid, parts, partK, ...rest } = gradient(m, n);
+      expect(rest.swapped, `${m}×${n}`).toBe(swapped);
+      expect([kernel, grid[0], partK % 32]).toEqual(['three_tf32_tn', parts, 0]);
+      expect(parts * partK >= 262144 && (parts - 1) * partK < 262144).toBe(true);
+    }
+    // Few columns, sizes that are no whole vectors, and what is soon done are for other kernels.
+    expect(plan(262144, 128, 4, f32).module).toBe('float32');
+    expect(plan(262144, 66, 128, f32).module).toBe('float32');
+    expect(plan(2048, 64, 256, f32).module).toBe('float32');
   });
 
   it('see rows of equal matrices as one tall product, and views by their pitch', () => {

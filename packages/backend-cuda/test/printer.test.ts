@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { byteSize, type DType, type Kernel } from '@mamba-ts/tensor';
+import { byteSize, type DType, type Kernel, type Program } from '@mamba-ts/tensor';
 import { interpreted, randomKernel, type RandomKernel, randomSource } from '@mamba-ts/tensor/conformance';
+import { chainRows } from '../src/chain';
 import { moduleHeader } from '../src/printer/code';
 import { splitScratch } from '../src/printer/geometry';
 import { launchCode, type PrintedKernel, printKernel } from '../src/printer/kernel';
@@ -16,8 +17,8 @@ const sizes = {
   long: [1, 2, 4, 8, 16, 17, 64, 100, 256, 1000, 4096],
 } as const;
 
-/** Runs a printed kernel over the buffers, in the machine; gives their values. */
-function run(printed: PrintedKernel, { buffers }: Pick<RandomKernel, 'buffers'>, fault = 0): number[][] {
+/** Runs a printed kernel over the buffers, in the machine; gives their values. `same`: buffers that are another one, by number. */
+function run(printed: PrintedKernel, { buffers }: Pick<RandomKernel, 'buffers'>, fault = 0, same: Readonly<Record<number, number>> = {}): number[][] {
   let bytes = 64;
   const place = (size: number): number => {
     const at = bytes;
@@ -29,7 +30,7 @@ function run(printed: PrintedKernel, { buffers }: Pick<RandomKernel, 'buffers'>,
   const memory = new DataView(new ArrayBuffer(bytes));
   memory.setInt32(extra.fault, fault, true);
   buffers.forEach((b, i) => b.values.forEach((value, k) => writeElement(memory, addresses[i], b.dtype, k, value)));
-  new PtxMachine(printed.text, memory).run({ ...printed, parameters: [...addresses, ...printed.extra.map((name) => extra[name])] });
+  new PtxMachine(printed.text, memory).run({ ...printed, parameters: [...addresses.map((_, i) => addresses[same[i] ?? i]), ...printed.extra.map((name) => extra[name])] });
   const touched = addresses.findIndex((at, i) => memory.getFloat64(at + Math.ceil((buffers[i].values.length * byteSize(buffers[i].dtype)) / 64) * 64, true) !== 0);
   expect(touched, 'buffer whose end was written over').toBe(-1);
   expect(new Int32Array(memory.buffer, extra.counters, splitScratch.counters).every((c) => c === 0)).toBe(true);
@@ -127,6 +128,59 @@ it('one launch runs a kernel for several sets of buffers', () => {
       const want = interpreted(kernel, set);
       want.forEach((values, b) => values.forEach((v, i) => expect(Math.abs(got[s * buffers.length + b][i] - v)).toBeLessThan(1e-3)));
     });
+    texts.push(printed.text);
+  }
+});
+
+it('an elementwise kernel goes over the rows that a reduction has just made, in one launch', () => {
+  for (const [rows, width] of [[1, 2048], [5, 96], [64, 2048], [100, 33], [257, 64], [40, 3]]) {
+    const load = (buffer: number, strides: readonly number[], dtype: DType = 'float32'): Kernel['loads'][number] => ({ buffer, dtype, offset: 0, strides: [...strides], guards: [] });
+    const reduction: Kernel = {
+      domain: [rows, width], outerDims: 1,
+      loads: [load(0, [width, 1])],
+      body: [{ op: 'load', load: 0, dtype: 'float32' }, { op: 'mul', args: [0, 0], dtype: 'float32' }],
+      reduces: [{ op: 'sum', value: 1, dtype: 'float32' }],
+      epilogue: [{ op: 'reduced', reduce: 0, dtype: 'float32' }],
+      stores: [{ access: load(1, [1, 0]), value: 2, phase: 'epilogue' }],
+    };
+    const follower: Kernel = {
+      domain: [rows, width], outerDims: 2, reduces: [], epilogue: [],
+      loads: [load(0, [width, 1]), load(1, [1, 0]), load(2, [0, 1])],
+      body: [
+        { op: 'load', load: 0, dtype: 'float32' }, { op: 'load', load: 1, dtype: 'float32' }, { op: 'load', load: 2, dtype: 'float32' },
+        { op: 'mul', args: [0, 1], dtype: 'float32' }, { op: 'add', args: [3, 2], dtype: 'float32' },
+      ],
+      stores: [{ access: load(3, [width, 1], 'bfloat16'), value: 4, phase: 'body' }],
+    };
+    const step = (kernel: Kernel, buffers: readonly number[]): Program['steps'][number] => ({ kind: 'kernel', kernel, buffers, label: [] });
+    const bytesOfSlots = [4 * rows * width, 4 * rows, 4 * width, 2 * rows * width];
+    const slots = bytesOfSlots.map((bytes): Program['slots'][number] => ({ kind: 'external', bytes, offset: 0 }));
+    const program = { key: '', slots, arenaBytes: 0, externals: [0, 1, 2, 3], steps: [step(reduction, [0, 1]), step(follower, [0, 1, 2, 3])] };
+    expect(chainRows(program, [[0], [1]], { multiprocessors: 4 }).groups).toEqual([[0, 1]]);
+    // In place over what other blocks may still have to reduce: no.
+    expect(chainRows({ ...program, steps: [step(reduction, [0, 1]), step(follower, [0, 1, 2, 0])] }, [[0], [1]], { multiprocessors: 4 }).groups).toEqual([[0], [1]]);
+    // Results of other rows than its own: no.
+    const turned = { ...follower, loads: [load(0, [width, 1]), load(1, [0, rows > width ? 1 : 0]), load(2, [0, 1])] };
+    expect(chainRows({ ...program, steps: [step(reduction, [0, 1]), step(turned, [0, 1, 2, 3])] }, [[0], [1]], { multiprocessors: 4 }).chains.size).toBe(rows === 1 ? 1 : 0);
+
+    const random = randomSource(rows);
+    const values = (count: number): Float64Array => Float64Array.from({ length: count }, () => Math.floor(random() * 9 - 4) / 4);
+    const x = values(rows * width);
+    const buffers: RandomKernel['buffers'] = [
+      { dtype: 'float32', values: x }, { dtype: 'float32', values: new Float64Array(rows) },
+      { dtype: 'float32', values: x }, { dtype: 'float32', values: new Float64Array(rows) }, { dtype: 'float32', values: values(width) }, { dtype: 'bfloat16', values: new Float64Array(rows * width) },
+    ];
+    // The follower's second buffer is the reduction's: the machine gets the address of one for both.
+    const printed = printKernel(reduction, { multiprocessors: 4, guarded: false, follower: { kernel: follower, guarded: false } });
+    const got = run(printed, { buffers }, 0, { 3: 1 });
+    for (let r = 0; r < rows; r++) {
+      const sum = x.subarray(r * width, (r + 1) * width).reduce((all, v) => all + v * v, 0);
+      for (let c = 0; c < width; c++) {
+        const want = x[r * width + c] * sum + buffers[4].values[c];
+        expect(Math.abs(got[5][r * width + c] - want)).toBeLessThanOrEqual(Math.abs(want) / 128);
+      }
+    }
+    expect(run(printKernel(reduction, { multiprocessors: 4, guarded: false, follower: { kernel: follower, guarded: true } }), { buffers }, 2, { 3: 1 })[5].every((v) => v === 0)).toBe(true);
     texts.push(printed.text);
   }
 });

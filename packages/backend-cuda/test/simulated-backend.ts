@@ -113,13 +113,13 @@ export class SimulatedBackend implements Backend {
   }
 
   prepare(program: Program): Executable {
-    const print = ({ kernel, guarded, early, sets }: WantedKernel): PrintedKernel => {
-      const key = JSON.stringify([kernel, guarded, early, sets]);
+    const print = ({ kernel, guarded, early, sets, follower }: WantedKernel): PrintedKernel => {
+      const key = JSON.stringify([kernel, guarded, early, sets, follower]);
       let found = this.printed.get(key);
-      if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: 132, guarded, early, sets })));
+      if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: 132, guarded, early, sets, ...(follower && { follower }) })));
       return found;
     };
-    const { groups, kernels } = planLaunches(program, print);
+    const { groups, kernels } = planLaunches(program, print, this.context);
     const run = (externals: readonly DeviceBuffer[], arena: DeviceBuffer | null): void => {
       const base = (arena as SimulatedBuffer | null)?.address ?? 0;
       const addresses = program.slots.map((slot) => base + slot.offset);

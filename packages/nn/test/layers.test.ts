@@ -7,9 +7,10 @@ import { floats, temporarily } from './temporarily';
 
 onEachDevice('layers', (on) => {
   it('Linear computes x Wᵀ + b, also for one vector', async () => {
-    const [weight, bias, y, single] = await temporarily((random) => {
+    const [weight, bias, y, single, second] = await temporarily((random) => {
       const layer = new Linear(3, 2, random);
-      return [layer.weight, layer.bias as Variable, layer.forward(floats([2, 2, 3], 1)), layer.forward(floats([3], 1))];
+      const x = floats([2, 2, 3], 1);
+      return [layer.weight, layer.bias as Variable, layer.forward(x), layer.forward(floats([3], 1)), layer.forward(x, [1, 2])];
     });
     const x = fixedValues(12, 1);
     const expected: number[] = [];
@@ -22,6 +23,7 @@ onEachDevice('layers', (on) => {
     }
     expectClose(y, expected, on.tolerance);
     expectClose(single, expected.slice(0, 2), on.tolerance);
+    expectClose(second, expected.filter((_, i) => i % 2 === 1), on.tolerance);
     const bound = 1 / Math.sqrt(3);
     for (const w of [...Array.from(weight), ...Array.from(bias)]) expect(Math.abs(w)).toBeLessThanOrEqual(bound);
   });

@@ -10,7 +10,7 @@ it('every kernel of a module waits once, before its first instruction', async ()
   const kernels = early.split(/(?=^[^\n/]*\.entry\b)/m).slice(1);
   expect(kernels.length).toBe(text.match(/\.entry\b/g)?.length);
   for (const kernel of kernels) expect(kernel.split(wait).length, kernel.slice(0, 80)).toBe(2);
-  expect(kernels[0].slice(kernels[0].indexOf('{') + 1).trimStart().startsWith(wait)).toBe(true);
+  expect(kernels[0].slice(kernels[0].indexOf('{') + 1).trimStart().startsWith(`griddepcontrol.launch_dependents;\n\t${wait}`)).toBe(true);
   expect(early).toContain('.target sm_90');
 });
 

@@ -25,6 +25,8 @@ export interface PrintOptions extends Machine {
   readonly guarded: boolean;
   /** Buffers that no step of the program writes: weights. They are loaded while the kernel before still runs, where the device can. Default none. */
   readonly early?: readonly number[];
+  /** An elementwise kernel that each block runs over the rows that it has reduced (see chain.ts). Its buffers come behind the reduction's. */
+  readonly follower?: { readonly kernel: Kernel; readonly guarded: boolean };
   /** Runs for this many sets of buffers in one launch; their addresses come one set after the other. Default 1. */
   readonly sets?: number;
 }
@@ -49,21 +51,24 @@ export function mostSets(printed: PrintedKernel, buffers: number): number {
 export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKernel {
   const code = new PtxCode();
   const geometry = chooseGeometry(kernel, options);
-  const count = Math.max(-1, ...[...kernel.loads, ...kernel.stores.map((s) => s.access)].map((a) => a.buffer)) + 1;
+  const { sets = 1, follower } = options;
+  const own = bufferCount(kernel);
+  const count = own + (follower ? bufferCount(follower.kernel) : 0);
   const extra: PrintedKernel['extra'][number][] = [];
   const parameter = (index: number): Operand => code.op('d', 'cvta.to.global.u64', code.op('d', 'ld.param.u64', `[p${index}]`));
-  const { sets = 1 } = options;
   const parameters = sets > 1 ? 1 : count;
   const bases = sets > 1 ? listedBases(code, count) : Array.from({ length: count }, (_, i) => parameter(i));
   const next = (name: PrintedKernel['extra'][number]): Operand => parameter(parameters + extra.push(name) - 1);
-  const fault = options.guarded ? next('fault') : null;
+  const fault = options.guarded || follower?.guarded ? next('fault') : null;
+  const unlessFault = (guarded: boolean): Operand | null =>
+    guarded && fault !== null ? code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${fault}]`), 0) : null;
   const frame: KernelFrame = {
     code, kernel,
-    addressing: new Addressing(code, kernel, bases),
+    addressing: new Addressing(code, kernel, bases.slice(0, own)),
     early: (buffer) => options.early?.includes(buffer) ?? false,
     awaitEarlier() {
       code.comment('overlap: await earlier kernels');
-      return fault === null ? null : code.op('p', 'setp.eq.s32', code.op('r', 'ld.volatile.global.b32', `[${fault}]`), 0);
+      return unlessFault(options.guarded);
     },
     parameter: next,
   };
@@ -80,9 +85,25 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
     grid = [geometry.blocks, geometry.splits, sets];
     threads = geometry.lanes * geometry.across;
   }
+  if (follower) {
+    if (geometry.kind !== 'rows' || geometry.splits > 1) throw new Error(`printKernel: 'follower' needs a reduction of rows in one piece, not ${describeGeometry(geometry)}`);
+    const { vector } = chooseGeometry(follower.kernel, options);
+    const rows = { all: product(kernel.domain.slice(0, kernel.outerDims)), block: geometry.across };
+    const second = { code, kernel: follower.kernel, addressing: new Addressing(code, follower.kernel, bases.slice(own)) };
+    code.do('bar.sync', [0]);
+    printRows(second, { vector, threads }, rows, unlessFault(follower.guarded));
+  }
   const body = code.entry('NAME', parameters + extra.length, sets > 1 ? sets * count : 0, threads, sharedBytes);
   const name = `k${createHash('sha256').update(body).digest('hex').slice(0, 24)}`;
-  return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}${sets > 1 ? `, ${sets} in one` : ''}` };
+  const followed = follower ? ', then elementwise by row' : '';
+  return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}${followed}${sets > 1 ? `, ${sets} in one` : ''}` };
+}
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+/** Buffers are numbered from 0. */
+function bufferCount(kernel: Kernel): number {
+  return Math.max(-1, ...[...kernel.loads, ...kernel.stores.map((s) => s.access)].map((a) => a.buffer)) + 1;
 }
 
 /** Base addresses of the set of buffers that this block works on: ctaid.z counts sets. */
@@ -99,7 +120,7 @@ function threadNumber(code: PtxCode, threads: number): Operand {
 }
 
 function printElementwise({ code, kernel, addressing, early, awaitEarlier }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
-  const tiles = kernel.domain.reduce((a, b) => a * b, 1) / vector;
+  const tiles = product(kernel.domain) / vector;
   const tile = threadNumber(code, threads);
   const end = code.newLabel();
   if (tiles % threads !== 0) code.do('bra', [end], code.op('p', 'setp.ge.u32', tile, tiles));
@@ -115,5 +136,33 @@ function printElementwise({ code, kernel, addressing, early, awaitEarlier }: Ker
   evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
   evaluation.evaluate(kernel.body, 0);
   evaluation.store('body', allowed);
+  code.label(end);
+}
+
+/** An elementwise kernel over the points of this block's rows, each of which is as many neighbouring points as any other. */
+function printRows(
+  { code, kernel, addressing }: Pick<KernelFrame, 'code' | 'kernel' | 'addressing'>,
+  { vector, threads }: Pick<ElementwiseGeometry, 'vector' | 'threads'>,
+  rows: { readonly all: number; readonly block: number },
+  allowed: Operand | null,
+): void {
+  const tiles = product(kernel.domain) / vector;
+  const each = (tiles / rows.all) * rows.block;
+  const first = code.op('r', 'mul.lo.u32', code.op('r', 'mov.u32', '%ctaid.x'), each);
+  const last = code.op('r', 'add.s32', first, each);
+  const limit = rows.all % rows.block === 0 ? last : code.op('r', 'min.u32', last, tiles);
+  const tile = code.op('r', 'add.s32', first, code.op('r', 'mov.u32', '%tid.x'));
+  const [start, end] = [code.newLabel(), code.newLabel()];
+  code.label(start);
+  code.do('bra', [end], code.op('p', 'setp.ge.u32', tile, limit));
+  const coordinates = decompose(code, tile, kernel.domain, neededLoops(kernel), vector);
+  const evaluation = new Tile(code, kernel, addressing, { coordinates, varying: vector > 1 ? kernel.domain.length - 1 : -1, count: vector }, []);
+  evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
+  evaluation.evaluate(kernel.body, 0);
+  evaluation.store('body', allowed);
+  if (each > threads) {
+    code.do('add.s32', [tile, tile, threads]);
+    code.do('bra', [start]);
+  }
   code.label(end);
 }

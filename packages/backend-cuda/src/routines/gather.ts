@@ -13,14 +13,17 @@ export const gather: CudaRoutine = {
     const table = call.inputs[0] as TensorSpec;
     const [rows, width] = table.shape;
     const [count] = (call.inputs[1] as TensorSpec).shape;
-    const name = names[table.dtype as keyof typeof names];
-    const blocks = Math.min(Math.ceil((count * width) / threads), 16 * host.context.multiprocessors);
+    // Columns of a thread.
+    const together = width % 4 === 0 ? 4 : 1;
+    const name = `${names[table.dtype as keyof typeof names]}_${together}`;
+    const groups = (count * width) / together;
+    const blocks = Math.ceil(groups / threads);
     const kernel = new KernelLaunch(host.context.driver, host.kernel(ptx, name), { grid: [blocks], block: [threads] }, [
       'pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32', 'i64',
-    ]).setAll([0n, 0n, 0n, host.fault, rows, width, count]);
+    ]).setAll([0n, 0n, 0n, host.fault, rows, width, groups]);
     return {
       launch(stream, { inputs, outputs }) {
-        if (count * width === 0) return;
+        if (groups === 0) return;
         kernel.set(0, inputs[0]);
         kernel.set(1, inputs[1]);
         kernel.set(2, outputs[0]);

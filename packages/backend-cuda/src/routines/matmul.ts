@@ -6,7 +6,7 @@ import { firstElement } from '../views';
 import { hasTypes, type LtOptions, LtProduct } from './matmul/cublaslt';
 import { CublasLtLibrary } from './matmul/cublaslt-library';
 import { OwnProduct } from './matmul/own';
-import { hasFewRows, planOwn, tooLarge } from './matmul/own-plan';
+import { hasFewRows, planOwn, prefersThreeTf32, tooLarge } from './matmul/own-plan';
 import { operations, type Product, productOf } from './matmul/product';
 import { SplitProduct } from './matmul/split-product';
 
@@ -26,7 +26,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
   /** The library's algorithm for a call; null: own kernels. Asked for once per call. */
   const choices = new Map<string, LtProduct | null>();
   const choose = (product: Product, options: LtOptions = {}): LtProduct | null => {
-    if (library === null || !hasTypes(product) || hasFewRows(product) || product.batch * product.m * product.n * product.k === 0) return null;
+    if (library === null || !hasTypes(product) || hasFewRows(product) || (!tf32 && prefersThreeTf32(product)) || product.batch * product.m * product.n * product.k === 0) return null;
     const key = JSON.stringify([product, options]);
     let choice = choices.get(key);
     if (choice === undefined) choices.set(key, (choice = LtProduct.of(library, product, { ...options, tf32 })));

@@ -4,7 +4,7 @@ import { KernelLaunch } from '../kernel-launch';
 import { ptx } from '../ptx/scatter-add';
 import type { CudaRoutine } from '../routine';
 
-/** Floats that a block keeps in shared memory without asking. */
+/** Floats of a block's table in shared memory, as many as it may have without asking. */
 const largestTable = 12288;
 
 interface Plan {
@@ -13,13 +13,21 @@ interface Plan {
   readonly count: number;
   /** Blocks that sum up tables of their own; 0: one block per row. */
   readonly parts: number;
+  /** Columns of such a table. */
+  readonly columns: number;
 }
 
 function planOf(call: RoutineCall, { multiprocessors }: CudaContext): Plan {
   const [count, width] = (call.inputs[0] as TensorSpec).shape;
   const rows = Number(call.attributes.rows);
-  const small = rows * width <= largestTable;
-  return { rows, width, count, parts: small ? Math.max(1, Math.min(4 * multiprocessors, Math.ceil(count / 64))) : 0 };
+  // As few slices of columns as fit, of whole warps where there are several.
+  const slices = Math.ceil(width / Math.max(1, Math.min(256, Math.floor(largestTable / rows))));
+  const columns = slices > 1 ? 32 * Math.ceil(width / slices / 32) : width;
+  const fits = rows * columns <= largestTable;
+  // As many blocks as have room, but no part of so few positions that the tables cost more than the updates.
+  const together = Math.max(1, Math.min(8, Math.floor((4 * largestTable) / Math.max(1, rows * columns))));
+  const parts = Math.max(1, Math.min(Math.ceil((together * multiprocessors) / slices), Math.ceil(count / 64), Math.ceil((2 * count) / rows)));
+  return { rows, width, count, parts: fits ? parts : 0, columns };
 }
 
 export const scatterAdd: CudaRoutine = {
@@ -28,9 +36,9 @@ export const scatterAdd: CudaRoutine = {
     return 4 * (parts === 0 ? rows : parts > 1 ? parts * rows * width : 0);
   },
   prepare(call, host) {
-    const { rows, width, count, parts } = planOf(call, host.context);
-    const make = (name: string, blocks: number, threads: number, parameters: string, sharedBytes = 0): KernelLaunch =>
-      new KernelLaunch(host.context.driver, host.kernel(ptx, name), { grid: [blocks], block: [threads], sharedBytes }, [...parameters].map((p) => (p === 'p' ? 'pointer' : 'i32')));
+    const { rows, width, count, parts, columns } = planOf(call, host.context);
+    const make = (name: string, blocks: number | readonly [number, number], threads: number, parameters: string, sharedBytes = 0): KernelLaunch =>
+      new KernelLaunch(host.context.driver, host.kernel(ptx, name), { grid: typeof blocks === 'number' ? [blocks] : blocks, block: [threads], sharedBytes }, [...parameters].map((p) => (p === 'p' ? 'pointer' : 'i32')));
     if (rows * width === 0) return { launch: () => undefined, describe: () => 'nothing to do' };
     if (parts === 0) {
       const counting = make('scatter_count', Math.max(1, Math.ceil(count / 256)), 256, 'pppii').setAll([0n, 0n, host.fault, rows, count]);
@@ -47,9 +55,9 @@ export const scatterAdd: CudaRoutine = {
         describe: () => `count, then ${rows} blocks, one a row`,
       };
     }
-    const threads = Math.min(256, Math.max(32, 32 * Math.ceil(width / 32)));
-    const tables = make('scatter_table', parts, threads, 'ppppiiii', 4 * rows * width).setAll([0n, 0n, 0n, host.fault, rows, width, count, Math.ceil(count / parts)]);
-    const joining = make('scatter_join', Math.ceil((rows * width) / 256), 256, 'ppii').setAll([0n, 0n, rows * width, parts]);
+    const slices = Math.ceil(width / columns);
+    const tables = make('scatter_table', [parts, slices], 32 * Math.ceil(columns / 32), 'ppppiiiii', 4 * rows * columns).setAll([0n, 0n, 0n, host.fault, rows, width, count, Math.ceil(count / parts), columns]);
+    const joining = make('scatter_join', Math.ceil((rows * width) / 32), 256, 'ppii').setAll([0n, 0n, rows * width, parts]);
     return {
       launch(stream, { inputs: [updates, ids], outputs: [out], scratch }) {
         tables.set(0, updates);
@@ -61,7 +69,7 @@ export const scatterAdd: CudaRoutine = {
         joining.set(1, out);
         joining.launch(stream);
       },
-      describe: () => `${parts} tables in shared memory`,
+      describe: () => `${parts} tables in shared memory${slices > 1 ? `, ${slices} slices of columns` : ''}`,
     };
   },
 };

@@ -42,6 +42,10 @@ const products: RoutineCase[] = productSizes.flatMap((sizes) =>
     [false, true].flatMap((transposeA) => [false, true].map((transposeB) => product(sizes, types, transposeA, transposeB))),
   ),
 );
+/** Large enough for three products of TF32 numbers: tiles and their edges, long sums in parts, results that come out transposed. */
+const largeProducts: RoutineCase[] = ([[260, 1000, 300], [132, 20000, 36], [36, 16400, 128]] as const).flatMap((sizes) =>
+  [false, true].flatMap((transposeA) => [false, true].map((transposeB) => product(sizes, [f32, f32], transposeA, transposeB))),
+);
 const batched: RoutineCase[] = ([[f32, f32], [bf16, bf16], [f32, f16]] as const).flatMap((types) => [
   product([5, 24, 16], types, false, true, [3, 3]),
   product([70, 40, 72], types, true, false, [3, 1]),
@@ -49,6 +53,7 @@ const batched: RoutineCase[] = ([[f32, f32], [bf16, bf16], [f32, f16]] as const)
   product([9, 40, 16], types, false, true, [4, 1]),
   product([1, 40, 16], types, false, true, [1, 3]),
 ]);
+batched.push(product([200, 300, 600], [f32, f32], false, false, [3, 3]), product([200, 300, 600], [f32, f32], true, true, [1, 3]));
 
 function convolution(batch: number, length: number, channels: number, width: number, options: string): RoutineCase[] {
   const x: Input = [[batch, length, channels]];
@@ -119,4 +124,4 @@ const scanCases: RoutineCase[] = [
 ];
 
 /** Calls that meet every kernel of the routines of this package that compute in floats. */
-export const routineCases: readonly RoutineCase[] = [...products, ...batched, ...convolutions, ...longConvolutions, ...scanCases];
+export const routineCases: readonly RoutineCase[] = [...products, ...largeProducts, ...batched, ...convolutions, ...longConvolutions, ...scanCases];

@@ -106,10 +106,11 @@ export class RoutineRunner {
     return new RoutineRunner(await CudaContext.open());
   }
 
-  /** Some random numbers in [-0.5, 0.5), over and over: for measurements on large arrays. */
+  /** Some random numbers over and over, in [-0.5, 0.5) or whole ones in [0, 256): for measurements on large arrays. */
   private fillRandom(at: bigint, spec: TensorSpec): void {
     const bytes = bytesOf(spec);
-    const chunk = stored(Float32Array.from({ length: Math.min(65536, sizeOf(spec.shape)) }, () => Math.random() - 0.5), spec.dtype);
+    const length = Math.min(65536, sizeOf(spec.shape));
+    const chunk = spec.dtype === 'int32' ? Int32Array.from({ length }, () => Math.random() * 256) : stored(Float32Array.from({ length }, () => Math.random() - 0.5), spec.dtype);
     this.context.upload(at, chunk);
     for (let done = chunk.byteLength; done < bytes; done *= 2) this.stream.copy(at + BigInt(done), at, Math.min(done, bytes - done));
   }
@@ -142,6 +143,8 @@ export class RoutineRunner {
       return at;
     });
     const outputs = call.outputs.map((spec) => (bytesOf(spec) === 0 ? 0n : take(bytesOf(spec))));
+    // Small uploads may still be on their way, and this stream does not wait for the default one.
+    context.synchronize();
     const scratchBytes = routine.scratchBytes(call, context);
     const scratch = scratchBytes > 0 ? take(scratchBytes) : 0n;
     const prepared = routine.prepare(call, this.host);

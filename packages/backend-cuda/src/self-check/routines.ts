@@ -1,8 +1,9 @@
-// node …/self-check/routines.js [--time]: the routines by themselves on this machine's card.
+// node …/self-check/routines.js [--only-time] [--time[=PART OF A NAME]]: the routines by themselves on this machine's card.
 import { checkRoutines } from './check-routines';
 import { timeRoutines } from './time-routines';
 
-const complaints = await checkRoutines((line) => console.log(line));
+const complaints = process.argv.includes('--only-time') ? [] : await checkRoutines((line) => console.log(line));
 for (const text of complaints.slice(0, 80)) console.log(text);
-if (process.argv.includes('--time')) await timeRoutines((line) => console.log(line));
+const time = process.argv.find((argument) => argument.startsWith('--time'));
+if (time) await timeRoutines((line) => console.log(line), time.slice('--time='.length));
 process.exitCode = complaints.length > 0 ? 1 : 0;

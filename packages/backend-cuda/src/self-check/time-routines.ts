@@ -43,6 +43,17 @@ function longConvolution(batch: number, length: number, channels: number): Timed
   return { name: `longConv ${batch}×${length}×${channels}`, call: { name: 'longConv', attributes: {}, inputs: [x, { shape: [length, channels], dtype: 'float32' }], outputs: [x] }, copies: 1 };
 }
 
+function tableRoutines(count: number, table: number, width: number): Timed[] {
+  const [values, ids] = [{ shape: [count, width], dtype: 'float32' } as const, { shape: [count], dtype: 'int32' } as const];
+  const logits = { shape: [count, table], dtype: 'float32' } as const;
+  const each = { shape: [count], dtype: 'float32' } as const;
+  return [
+    { name: `gather ${count} of ${table}×${width}`, call: { name: 'gather', attributes: {}, inputs: [{ shape: [table, width], dtype: 'float32' }, ids], outputs: [values] }, copies: 1 },
+    { name: `scatterAdd ${count}×${width} into ${table}`, call: { name: 'scatterAdd', attributes: { rows: table }, inputs: [values, ids], outputs: [{ shape: [table, width], dtype: 'float32' }] }, copies: 1 },
+    { name: `crossEntropy ${count}×${table}`, call: { name: 'crossEntropy', attributes: { ignoreIndex: -100 }, inputs: [logits, ids], outputs: [each, each] }, copies: 1 },
+  ];
+}
+
 function step(batch: number, channels: number): Timed {
   const rows = { shape: [batch, channels], dtype: 'float32' } as const;
   const A = { shape: [channels, 16], dtype: 'float32' } as const;
@@ -62,19 +73,23 @@ const cases: readonly Timed[] = [
   ...[product(16384, 768, 3072, bf16, 2), product(16384, 3072, 768, bf16, 2, [false, false]), product(3072, 16384, 768, bf16, 2, [true, false]), product(16384, 768, 50280, bf16, 1)],
   ...[product(4096, 4096, 4096, bf16, 2), product(4096, 4096, 4096, f32, 2), product(4096, 768, 3072, bf16, 2)],
   // Training, 2 layers of width 64.
-  ...[product(2048, 64, 256, f32, 8), product(256, 2048, 64, f32, 8, [true, false]), product(262144, 64, 256, f32, 1), product(256, 262144, 64, f32, 1, [true, false])],
+  ...[product(2048, 64, 256, f32, 8), product(256, 2048, 64, f32, 8, [true, false]), product(262144, 64, 256, f32, 1), product(262144, 64, 128, f32, 1), product(256, 262144, 64, f32, 1, [true, false])],
+  ...[product(262144, 128, 36, f32, 1), product(262144, 4, 128, f32, 1), product(262144, 128, 64, f32, 1)],
+  ...[[262144, 256, 64], [262144, 128, 64], [262144, 64, 128], [262144, 128, 4], [262144, 36, 128]].map(([m, k, n]) => product(m, k, n, f32, 1, [false, false])),
+  ...[[128, 64], [36, 128], [128, 4], [64, 128]].map(([m, n]) => product(m, 262144, n, f32, 1, [true, false])),
+  ...tableRoutines(262144, 256, 64),
   ...convolutions(8, 2048, 1536),
   ...convolutions(8, 256, 128),
   ...[longConvolution(1, 1024, 768), longConvolution(1, 65536, 256)],
   ...[step(1, 1536), step(64, 4096)],
 ];
 
-/** Median time of each routine by itself in a replayed graph, beside the floor that its bytes set. */
-export async function timeRoutines(log: (line: string) => void): Promise<void> {
+/** Median time of each routine by itself, of those whose name contains `filter`, in a replayed graph, beside the floor that its bytes set. */
+export async function timeRoutines(log: (line: string) => void, filter = ''): Promise<void> {
   const runner = await RoutineRunner.open();
   const ways: readonly (readonly [string, CudaRoutine])[] = [['', cudaRoutines.matmul as CudaRoutine], ['own', matmulBy({ kernels: 'own' })]];
   for (const routine of [...Object.values(cudaRoutines), ways[1][1]]) await routine.open?.(runner.host);
-  for (const { name, call, copies } of cases) {
+  for (const { name, call, copies } of cases.filter((c) => c.name.includes(filter))) {
     const seen = new Set<string>();
     for (const [way, matmul] of ways) {
       const routine = call.name === 'matmul' ? matmul : (cudaRoutines[call.name] as CudaRoutine);

@@ -102,8 +102,12 @@ export class MambaBlock extends Module implements SequenceLayer {
         `MambaBlock: x has shape ${formatShape(u.shape)}, expected (${lead}, dModel ${this.dModel})`,
       );
     }
-    const xz = this.in_proj.forward(u);
-    return [xz.slice(-1, 0, this.dInner), xz.slice(-1, this.dInner)];
+    if (rank === 2) {
+      const xz = this.in_proj.forward(u);
+      return [xz.slice(-1, 0, this.dInner), xz.slice(-1, this.dInner)];
+    }
+    // Of sequences each half is a product of its own: x and z lie by themselves for what comes next, and backward joins no gradients of their size.
+    return [this.in_proj.forward(u, [0, this.dInner]), this.in_proj.forward(u, [this.dInner, 2 * this.dInner])];
   }
 
   private window(state: LayerState): Tensor {

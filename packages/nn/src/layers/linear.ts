@@ -31,16 +31,17 @@ export class Linear extends Module {
     this.bias = bias ? initialized([outputs], random, biasInit) : null;
   }
 
-  /** (…, inputs) → (…, outputs) */
-  forward(x: Tensor): Tensor {
+  /** (…, inputs) → (…, outputs), or of the outputs those in the range [from, to) alone. */
+  forward(x: Tensor, part?: readonly [from: number, to: number]): Tensor {
     const inputs = this.weight.shape[1];
     const rank = x.shape.length;
     if (rank === 0 || x.shape[rank - 1] !== inputs) {
       throw new ShapeError(`Linear: x has shape ${formatShape(x.shape)}, expected a last axis of ${inputs}`);
     }
     const rows = rank === 1 ? x.unsqueeze(0) : x;
-    const product = project(rows, this.weight);
+    const own = (all: Tensor): Tensor => (part ? all.slice(0, part[0], part[1]) : all);
+    const product = project(rows, own(this.weight));
     const y = rank === 1 ? product.squeeze(0) : product;
-    return this.bias ? y.add(this.bias) : y;
+    return this.bias ? y.add(own(this.bias)) : y;
   }
 }

@@ -3,8 +3,11 @@
 
 /** A comment in PTX (inline assembly of the sources): what stands before it may run while earlier kernels still do. */
 const marker = '// overlap: await earlier kernels';
-/** First wait until everything before is done and visible, then allow the kernel behind to be placed. */
-const instructions = 'griddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;';
+/**
+ * First allow the kernel behind to be placed, then wait until the one before is done and visible, which waited for what is before it in turn. In this
+ * order several kernels behind a short one are placed while it runs, and read what they may read early.
+ */
+const instructions = 'griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;';
 
 /** Can this device run what {@link overlapping} makes? */
 export function overlaps(computeCapability: readonly [major: number, minor: number], driverVersion: number): boolean {

@@ -3,7 +3,7 @@ import type { Product } from './product';
 
 /** Which of the package's own kernels computes a product. Pure arithmetic. */
 export interface OwnPlan {
-  readonly module: 'few-rows-f32' | 'few-rows-bf16' | 'few-rows-f16' | 'float32' | 'bf16' | 'f16';
+  readonly module: 'few-rows-f32' | 'few-rows-bf16' | 'few-rows-f16' | 'float32' | 'three-tf32' | 'bf16' | 'f16';
   readonly kernel: string;
   readonly grid: readonly [number, number, number];
   readonly threads: number;
@@ -15,6 +15,8 @@ export interface OwnPlan {
   /** Pieces that the sum over k is cut into, each in a block of its own, and the terms of one. */
   readonly parts: number;
   readonly partK: number;
+  /** a and b change places: the kernel computes the transposed result, and stores the sums over its parts transposed. */
+  readonly swapped: boolean;
 }
 
 /** Rows up to which reading b once at full speed matters more than arithmetic. */
@@ -33,17 +35,75 @@ export function hasFewRows(p: Product): boolean {
   return p.m <= fewRows && p.transposeB && !p.transposeA && types && fits && p.batch <= 65535;
 }
 
+/** Products of float32 that three products of TF32 numbers compute sooner than the ordinary units do (results/h200-routines.txt). */
+export function prefersThreeTf32(p: Product): boolean {
+  const { batch, m, n, k } = p;
+  if (p.typeA !== 'float32' || p.typeB !== 'float32' || hasFewRows(p)) return false;
+  const fits = threeTf32Tiles(p) < 2 ** 24 && Math.max(m, n, k) < 2 ** 31;
+  const aligned = [contiguousA(p), contiguousB(p), p.rowA, p.strideA, p.strideB].every((elements) => elements % 4 === 0);
+  // A tile has 64 columns: few columns are for kernels that read a once, unless the sum is so long that it is cut.
+  const wide = Math.min(m, n) >= (k > Math.max(m, n) ? 4 : 16);
+  return fits && aligned && wide && k >= 32 && batch * m * n * k >= 2 ** 26;
+}
+
 export function planOwn(p: Product, multiprocessors: number): OwnPlan {
   if (hasFewRows(p)) return planFewRows(p, multiprocessors);
+  if (prefersThreeTf32(p)) return planThreeTf32(p, multiprocessors);
   const halves = p.typeA !== 'float32' && p.typeA === p.typeB;
-  const contiguousA = p.transposeA ? p.m : p.k;
-  const contiguousB = p.transposeB ? p.k : p.n;
-  if (halves && contiguousA % 8 === 0 && p.rowA % 8 === 0 && contiguousB % 8 === 0) return planHalf(p, multiprocessors);
+  if (halves && contiguousA(p) % 8 === 0 && p.rowA % 8 === 0 && contiguousB(p) % 8 === 0) return planHalf(p, multiprocessors);
   const plain = p.typeA === 'float32' && p.typeB === 'float32';
   const large = plain && tiles(p, 128) * 2 > multiprocessors && Math.min(p.m, p.n) > 64;
   const tile = large ? 128 : 64;
   const kernel = `${plain ? 'float32' : 'any'}_${tile}x${tile}`;
-  return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, prefetch: false, ...split(p, tile, 16, multiprocessors) };
+  return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, prefetch: false, swapped: false, ...split(p, tile, 16, multiprocessors) };
+}
+
+function contiguousA(p: Product): number {
+  return p.transposeA ? p.m : p.k;
+}
+
+function contiguousB(p: Product): number {
+  return p.transposeB ? p.k : p.n;
+}
+
+/** The product with a and b in each other's place: the transposed result. */
+export function swapped(p: Product): Product {
+  const { m, n, transposeA, transposeB, strideA, strideB } = p;
+  return { ...p, m: n, n: m, transposeA: !transposeB, transposeB: !transposeA, strideA: strideB, strideB: strideA, rowA: contiguousB(p) };
+}
+
+function threeTf32Tiles({ batch, m, n }: Product): number {
+  return batch * Math.ceil(m / 128) * Math.ceil(n / 64);
+}
+
+/** Two blocks a multiprocessor, which go through all tiles; long sums are cut where there are fewer tiles than that. */
+function planThreeTf32(p: Product, multiprocessors: number): OwnPlan {
+  const blocks = 2 * multiprocessors;
+  const cut = (of: Product): Pick<OwnPlan, 'parts' | 'partK'> => {
+    const room = Math.floor((64 * 2 ** 20) / (of.batch * of.m * of.n * 4));
+    const wanted = Math.max(1, Math.min(Math.floor(blocks / threeTf32Tiles(of)), Math.floor(of.k / 256), room));
+    const partK = wanted > 1 ? Math.ceil(of.k / wanted / 32) * 32 : of.k;
+    return { parts: Math.ceil(of.k / partK), partK };
+  };
+  const turned = swapped(p);
+  const swap = cut(turned).parts > 1 && p.rowA === contiguousA(p) && threeTf32Tiles(turned) < threeTf32Tiles(p);
+  const of = swap ? turned : p;
+  const { parts, partK } = cut(of);
+  const layout = (of.transposeA ? 't' : 'n') + (of.transposeB ? 't' : 'n');
+  // Three stages of 32 terms, for 128 rows of a and 64 of b; rows of shared memory have 4 elements more than they need, or 8.
+  const operand = (rows: number, along: boolean): number => (along ? rows * 36 : 32 * (rows + 8)) * 4;
+  return {
+    module: 'three-tf32',
+    kernel: `three_tf32_${layout}`,
+    grid: [Math.min(blocks, threeTf32Tiles(of) * parts), 1, 1],
+    threads: 256,
+    sharedBytes: 3 * (operand(128, !of.transposeA) + operand(64, of.transposeB)),
+    lanes: 0,
+    prefetch: false,
+    parts,
+    partK,
+    swapped: swap,
+  };
 }
 
 function planFewRows(p: Product, multiprocessors: number): OwnPlan {
@@ -65,6 +125,7 @@ function planFewRows(p: Product, multiprocessors: number): OwnPlan {
     prefetch: p.n * p.k * elementBytes(p.typeB) <= prefetchedBytes,
     parts: 1,
     partK: p.k,
+    swapped: false,
   };
 }
 
@@ -89,6 +150,7 @@ function planHalf(p: Product, multiprocessors: number): OwnPlan {
     sharedBytes: 4 * (operand(!p.transposeA) + operand(p.transposeB)),
     lanes: 0,
     prefetch: false,
+    swapped: false,
     ...split(p, tile, 32, multiprocessors),
   };
 }
