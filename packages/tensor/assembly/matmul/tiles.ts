@@ -15,7 +15,7 @@ export function tile6x8(
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3, r4 = aRow * 4, r5 = aRow * 5;
   let c00 = zero(), c01 = zero(), c10 = zero(), c11 = zero(), c20 = zero(), c21 = zero();
   let c30 = zero(), c31 = zero(), c40 = zero(), c41 = zero(), c50 = zero(), c51 = zero();
-  while (k > 0) {
+  for (const end = a + k * aStep; a != end; a += aStep) {
     const b0 = v128.load(b), b1 = v128.load(b, 16);
     const a0 = v128.load32_splat(a);
     c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01);
@@ -30,8 +30,6 @@ export function tile6x8(
     const a5 = v128.load32_splat(a + r5);
     c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51);
     b += bStep;
-    a += aStep;
-    k--;
   }
   storePair(c, c00, c01, add);
   storePair(c + cRow, c10, c11, add);
@@ -46,7 +44,7 @@ export function tile4x8(
 ): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3;
   let c00 = zero(), c01 = zero(), c10 = zero(), c11 = zero(), c20 = zero(), c21 = zero(), c30 = zero(), c31 = zero();
-  while (k > 0) {
+  for (const end = a + k * aStep; a != end; a += aStep) {
     const b0 = v128.load(b), b1 = v128.load(b, 16);
     const a0 = v128.load32_splat(a);
     c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01);
@@ -57,8 +55,6 @@ export function tile4x8(
     const a3 = v128.load32_splat(a + r3);
     c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31);
     b += bStep;
-    a += aStep;
-    k--;
   }
   storePair(c, c00, c01, add);
   storePair(c + cRow, c10, c11, add);
@@ -71,7 +67,7 @@ export function tile6x4(
 ): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3, r4 = aRow * 4, r5 = aRow * 5;
   let c0 = zero(), c1 = zero(), c2 = zero(), c3 = zero(), c4 = zero(), c5 = zero();
-  while (k > 0) {
+  for (const end = a + k * aStep; a != end; a += aStep) {
     const b0 = v128.load(b);
     c0 = madd(v128.load32_splat(a), b0, c0);
     c1 = madd(v128.load32_splat(a + r1), b0, c1);
@@ -80,8 +76,6 @@ export function tile6x4(
     c4 = madd(v128.load32_splat(a + r4), b0, c4);
     c5 = madd(v128.load32_splat(a + r5), b0, c5);
     b += bStep;
-    a += aStep;
-    k--;
   }
   storeOne(c, c0, add);
   storeOne(c + cRow, c1, add);
@@ -96,15 +90,13 @@ export function tile4x4(
 ): void {
   const r1 = aRow, r2 = aRow * 2, r3 = aRow * 3;
   let c0 = zero(), c1 = zero(), c2 = zero(), c3 = zero();
-  while (k > 0) {
+  for (const end = a + k * aStep; a != end; a += aStep) {
     const b0 = v128.load(b);
     c0 = madd(v128.load32_splat(a), b0, c0);
     c1 = madd(v128.load32_splat(a + r1), b0, c1);
     c2 = madd(v128.load32_splat(a + r2), b0, c2);
     c3 = madd(v128.load32_splat(a + r3), b0, c3);
     b += bStep;
-    a += aStep;
-    k--;
   }
   storeOne(c, c0, add);
   storeOne(c + cRow, c1, add);
