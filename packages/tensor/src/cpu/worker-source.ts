@@ -32,7 +32,7 @@ function start({ memory, kernels, scan, tid, control, spins, programs: bound, re
       // As at barriers (sync.ts): spin for as long as it helps.
       for (let i = 0; i < limit && Atomics.load(words, JOB) === seen; i++);
       const slept = Atomics.load(words, JOB) === seen;
-      limit = slept ? Math.max(300, limit >> 1) : Math.min(spins, limit + 200);
+      limit = slept ? Math.max(300, limit >> 1) : Math.min(spins, limit * 2);
       while (Atomics.load(words, JOB) === seen) {
         Atomics.add(words, SLEEPERS, 1);
         Atomics.wait(words, JOB, seen);

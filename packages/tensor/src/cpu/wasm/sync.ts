@@ -4,11 +4,11 @@ import { callExpr, FunctionBuilder } from './function';
 import { atomic, i32, i64 } from './operators';
 
 /**
- * Turns of the spin loop before a thread goes to sleep: up to some tens of microseconds where that succeeds. Where it
- * fails, because another process holds the core that the awaited thread needs, spinning only delays that thread: the
- * limit is halved, and grows again with success.
+ * Turns of the spin loop before a thread goes to sleep, which costs it and its waker tens of microseconds: up to about 100 where that succeeds.
+ * Where it fails, because another process holds the core that the awaited thread needs, spinning only delays that thread: the limit is halved, and
+ * doubled again with success. It so ends high unless most waits fail.
  */
-const spins = { least: 300, most: 20000, growth: 200 };
+const spins = { least: 300, most: 100_000 };
 /** A sleeping thread looks after the others this often, in nanoseconds. */
 const slice = 50_000_000n;
 
@@ -54,7 +54,8 @@ export function printBarrier(shared: boolean, stalled: number): FunctionBuilder 
           fn.set(turns, i32.const(spins.most));
           fn.if(mayWait, () => {
             fn.set(turns, one);
-            fn.set(limit, i32.shrU(limit.get, one));
+            // Halved, as it is doubled on the way out.
+            fn.set(limit, i32.shrU(limit.get, i32.const(2)));
             fn.drop(atomic.add(at(control.barrierSleepers), one));
             fn.drop(atomic.wait(at(control.barrierGeneration), generation, i64.const(slice)));
             fn.drop(atomic.sub(at(control.barrierSleepers), one));
@@ -62,7 +63,7 @@ export function printBarrier(shared: boolean, stalled: number): FunctionBuilder 
           fn.if(i32.eqz(tid), () => fn.if(callExpr('i32', stalled, []), () => fn.return(i32.const(aborted))));
         });
       });
-      fn.set(limit, i32.add(limit.get, i32.const(spins.growth)));
+      fn.set(limit, i32.shl(limit.get, one));
       fn.store32(at(control.spinLimit), minimum(limit.get, i32.const(spins.most)));
     },
   );
