@@ -53,6 +53,7 @@ export class WebGpuBackend implements Backend, Runtime {
     this.capabilities = {
       maxBindingBytes: limits.maxStorageBufferBindingSize,
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
+      maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
       maxBuffers: this.maxKernelBuffers,
       software: /swiftshader|llvmpipe|lavapipe/i.test(`${info?.architecture} ${info?.device} ${info?.description}`),
       subgroups: features.has('subgroups'),

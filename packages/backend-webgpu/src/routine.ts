@@ -6,6 +6,8 @@ import type { ElementType, PassBinding, Resource, Work } from './pass';
 export interface Capabilities {
   readonly maxBindingBytes: number;
   readonly workgroupBytes: number;
+  /** Invocations of a workgroup. */
+  readonly maxInvocations: number;
   /** Storage buffers that a pass may bind. */
   readonly maxBuffers: number;
   /** A rasteriser in software: barriers are slow there. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { compile, concat, type Device, type DType, fromBFloat16, fromFloat16, grad, longConv, matmul, reference, scope, sort, cumsum, tensor, toBFloat16, toFloat16, type Tensor } from '@mamba-ts/tensor';
 import { randomSource, randomValues, relativeError } from '@mamba-ts/tensor/conformance';
 import { longConvBy } from '../src/routines/long-conv';
-import { matmulBy, tiles, type Way } from '../src/routines/matmul';
+import { matmulBy, type Way } from '../src/routines/matmul';
+import type { Capabilities, WebGpuRoutine } from '../src/routine';
 import { webgpuRoutines } from '../src/routines/index';
 import { missing, open } from './adapter';
 
@@ -25,10 +26,23 @@ describe.skipIf(missing !== null)(`kernels${missing === null ? '' : ` (${missing
     return read;
   }
 
-  async function agree(build: Build, tolerance = 2e-6): Promise<void> {
-    const actual = await values(build, device);
+  async function agree(build: Build, tolerance = 2e-6, on = device): Promise<void> {
+    const actual = await values(build, on);
     const expected = await values(build, oracle);
     actual.forEach((y, i) => expect(relativeError(y, expected[i]), `result ${i}`).toBeLessThan(tolerance));
+  }
+
+  /** With routines other than the usual ones, on a device of its own: a device keeps the programs that it has prepared. */
+  async function withRoutines(routines: Partial<typeof webgpuRoutines>, test: (own: Device) => Promise<void>): Promise<void> {
+    const before = { ...webgpuRoutines };
+    Object.assign(webgpuRoutines, routines);
+    const own = await open();
+    try {
+      await test(own);
+    } finally {
+      Object.assign(webgpuRoutines, before);
+      own.dispose();
+    }
   }
 
   it('four elements at a time, with broadcasts, guards and slices', () =>
@@ -101,52 +115,69 @@ describe.skipIf(missing !== null)(`kernels${missing === null ? '' : ` (${missing
       return [sort(x).values, sort(x).indices.cast('float32'), cumsum(x, 1), cumsum(x, 1, true)];
     }, 1e-5));
 
+  /** Long convolutions as on a device of these limits. */
+  function longConvOn(limits: Partial<Capabilities>): Partial<typeof webgpuRoutines> {
+    const limited = (r: WebGpuRoutine): WebGpuRoutine => ({
+      scratchBytes: (call, c) => r.scratchBytes?.(call, { ...c, ...limits }) ?? 0,
+      passes: (call, memory, c) => r.passes(call, memory, { ...c, ...limits }),
+    });
+    const by = longConvBy('transforms');
+    return { longConv: limited(by.longConv), longConvGradInput: limited(by.longConvGradInput), longConvGradKernel: limited(by.longConvGradKernel) };
+  }
+
+  // Little workgroup memory makes transforms take several dispatches, small bindings make channels go one pair after the other.
   it.each([
-    [2, 37, 3, 37],
-    [1, 21, 4, 40],
-    [3, 50, 2, 9],
-  ])('long convolutions through transforms: (%i, %i, %i) by %i taps', async (batch, length, channels, taps) => {
-    const before = { ...webgpuRoutines };
-    Object.assign(webgpuRoutines, longConvBy('transforms'));
-    try {
-      await agree((on) => {
+    [2, 37, 3, 37, {}],
+    [1, 21, 4, 40, {}],
+    [3, 50, 2, 9, {}],
+    [2, 37, 3, 37, { workgroupBytes: 128 }],
+    [1, 21, 5, 40, { workgroupBytes: 64, maxBindingBytes: 2048 }],
+    [3, 50, 2, 9, { workgroupBytes: 64 }],
+    [1, 5000, 3, 5000, { workgroupBytes: 1024, maxBindingBytes: 500_000 }],
+    [1, 16384, 1, 900, { workgroupBytes: 2048 }],
+    [1, 65536, 1, 300, { workgroupBytes: 4096 }],
+  ])('long convolutions through transforms: (%i, %i, %i) by %i taps, %o', async (batch, length, channels, taps, limits) => {
+    await withRoutines(longConvOn(limits), (own) =>
+      agree((on) => {
         const u = random(8, [batch, length, channels], on);
         const kernel = random(9, [taps, channels], on);
         const weights = random(10, [batch, length, channels], on);
-        return [longConv(u, kernel), ...grad(longConv(u, kernel).mul(weights).sum(), [u, kernel])];
-      }, 3e-6);
-    } finally {
-      Object.assign(webgpuRoutines, before);
-    }
+        const y = longConv(u, kernel);
+        return [y, ...grad(y.mul(weights).sum(), [u, kernel])];
+      }, 3e-6, own));
   });
 
-  const ways: readonly (readonly [string, Way])[] = [['rows', 'rows'], ['blocks', 'blocks'], ['smallest tile', tiles[tiles.length - 1]], ['small tile', { m: 16, n: 32, k: 8, rows: 8, columns: 4 }]];
+  const ways: readonly (readonly [string, Way])[] = [
+    ['rows', 'rows'],
+    ['blocks', 'blocks'],
+    // As the ones in use but less deep, which a software adapter takes much less time to compile.
+    ['tiles', { tile: { m: 32, n: 32, k: 4, rows: 4, columns: 4 }, slices: 1 }],
+    ['tiles of fewer invocations', { tile: { m: 16, n: 16, k: 4, rows: 8, columns: 4 }, slices: 1 }],
+    ['slices of k', { tile: { m: 32, n: 16, k: 4, rows: 4, columns: 4 }, slices: 3 }],
+  ];
 
   describe.each(ways)('products by %s', (_, way) => {
     const sizes = [
       [4, 20, 36, false, true],
       [1, 9, 7, false, false],
       [33, 150, 18, true, false],
+      [64, 48, 32, false, false],
     ] as const;
-    // The third has too many rows for the first way.
-    it.each(way === 'rows' ? sizes.slice(0, 2) : sizes)('(%i, %i) by (%i)', async (m, k, n, transposeA, transposeB) => {
-      const before = webgpuRoutines.matmul;
-      webgpuRoutines.matmul = matmulBy(way);
-      try {
-        await agree((on) => {
+    // The others have too many rows for the first way.
+    it.each(way === 'rows' ? sizes.slice(0, 2) : sizes)('(%i, %i) by (%i)', (m, k, n, transposeA, transposeB) =>
+      withRoutines({ matmul: matmulBy(way) }, (own) =>
+        agree((on) => {
           const a = random(m, transposeA ? [2, k, m] : [2, m, k], on);
           const b = random(n, transposeB ? [n, k] : [k, n], on);
           const bias = random(7, [n], on);
           const plain = matmul(a, b, { transposeA, transposeB });
+          const halves = matmul(a.cast('bfloat16'), b.cast('float16'), { transposeA, transposeB });
+          if (m !== 4) return [halves, plain.add(bias).tanh()];
           const square = random(11, [m, m], on);
           // Factors that the epilogue reads too, and one that is both.
           const shared = [matmul(square, square).add(square), matmul(square, square, { transposeB: true }), matmul(square, square.mul(1.5), { transposeB: true }).mul(square)];
-          return [...shared, matmul(a, b.reshape(1, ...b.shape), { transposeA, transposeB }), plain.add(bias).tanh(), plain.mul(0.5).cast('bfloat16').cast('float32')];
-        });
-      } finally {
-        webgpuRoutines.matmul = before;
-      }
-    });
+          return [...shared, halves, matmul(a, b.reshape(1, ...b.shape), { transposeA, transposeB }), plain.add(bias).tanh(), plain.mul(0.5).cast('bfloat16').cast('float32')];
+        }, 2e-6, own)));
   });
 });
 

@@ -1,7 +1,8 @@
 import type { RoutineCall } from '@mamba-ts/tensor';
 import type { Pass } from '../pass';
 import { align256, type Capabilities, inputSpec, type StepMemory, type WebGpuRoutine } from '../routine';
-import { forwardPass, inversePass, spectraBytes, transformBytes, transformOf } from './long-conv/transform';
+import { type LongTransform, longProductPasses, longSpectraBytes, longTransformOf } from './long-conv/long-transform';
+import { forwardPass, inversePass, type Product, spectraBytes, type Transform, transformBytes, transformOf } from './long-conv/transform';
 
 const workgroupSize = 64;
 
@@ -15,19 +16,27 @@ interface Plan {
   /** Taps that can matter, at most `length`. */
   readonly taps: number;
   readonly allTaps: number;
-  /** The transform has 2^bits elements; 0: term by term. */
-  readonly bits: number;
+  /** How signals are transformed: within a workgroup, in several dispatches, or not at all. */
+  readonly transform: { readonly short: Transform } | { readonly long: LongTransform } | null;
 }
 
 /** Products of length and taps from which transforms are shorter. */
 const longFrom = 256 * 256;
 
-function planOf([batch, length, channels]: readonly number[], allTaps: number, { workgroupBytes, software }: Capabilities, way: Way): Plan {
+/** Bytes that spectra of long transforms may take: the channels are cut so that they fit. */
+const mostSpectraBytes = 2 ** 28;
+
+/** @param rows of the two signals and of the result, together */
+function planOf([batch, length, channels]: readonly number[], allTaps: number, { workgroupBytes, maxBindingBytes, software }: Capabilities, way: Way, rows: number): Plan {
   const taps = Math.min(allTaps, length);
-  const bits = Math.ceil(Math.log2(Math.max(4, length + taps - 1)));
-  const possible = transformBytes(bits) <= workgroupBytes && batch * taps * channels > 0;
+  const size = { batch, length, channels, taps, allTaps };
   const wanted = way === 'transforms' || (way === 'shorter' && !software && length * taps >= longFrom);
-  return { batch, length, channels, taps, allTaps, bits: possible && wanted ? bits : 0 };
+  if (!wanted || batch * taps * channels === 0) return { ...size, transform: null };
+  const bits = Math.ceil(Math.log2(Math.max(4, length + taps - 1)));
+  if (transformBytes(bits) <= workgroupBytes) return { ...size, transform: { short: transformOf(bits) } };
+  const pairs = Math.min(Math.ceil(channels / 2), Math.floor(Math.min(mostSpectraBytes, maxBindingBytes) / (rows * 2 ** bits * 8)));
+  const long = pairs > 0 ? longTransformOf(bits, workgroupBytes, pairs) : null;
+  return { ...size, transform: long && { long } };
 }
 
 /** Term by term: an invocation per element of the result, neighbours along the channels. */
@@ -49,7 +58,7 @@ function convolution(p: Plan, backwards: boolean, memory: StepMemory): Pass[] {
   const { batch, length, channels, taps } = p;
   const total = batch * length * channels;
   if (taps === 0) return direct(total, 'wgsl zeros', [memory.output(0, 'y', 'f32')], '  y[at] = 0.0;');
-  if (p.bits > 0) return transformed(p, memory, { rows: batch, taps: [1, p.allTaps, taps], out: length, used: length, summed: 1, correlate: backwards, shared: true });
+  if (p.transform) return transformed(p, p.transform, memory, { rows: batch, taps: [1, p.allTaps, taps], out: length, used: length, summed: 1, correlate: backwards, shared: true });
   const count = backwards ? `min(${taps}u, ${length}u - t)` : `min(${taps}u, t + 1u)`;
   return direct(total, 'wgsl long conv, term by term', [memory.input(0, 'u', 'f32'), memory.input(1, 'taps', 'f32'), memory.output(0, 'y', 'f32')], `  let c = at % ${channels}u;
   let t = (at / ${channels}u) % ${length}u;
@@ -62,7 +71,7 @@ function convolution(p: Plan, backwards: boolean, memory: StepMemory): Pass[] {
 function kernelGradient(p: Plan, memory: StepMemory): Pass[] {
   const { batch, length, channels, taps, allTaps } = p;
   if (batch * length === 0) return direct(allTaps * channels, 'wgsl zeros', [memory.output(0, 'out', 'f32')], '  out[at] = 0.0;');
-  if (p.bits > 0) return transformed(p, memory, { rows: 1, taps: [batch, length, length], out: allTaps, used: taps, summed: batch, correlate: true, shared: false });
+  if (p.transform) return transformed(p, p.transform, memory, { rows: 1, taps: [batch, length, length], out: allTaps, used: taps, summed: batch, correlate: true, shared: false });
   return direct(allTaps * channels, 'wgsl long conv, gradient of the kernel, term by term', [memory.input(0, 'gradY', 'f32'), memory.input(1, 'u', 'f32'), memory.output(0, 'out', 'f32')], `  let c = at % ${channels}u;
   let j = at / ${channels}u;
   var sum = 0.0f;
@@ -86,37 +95,64 @@ interface Transformed {
   readonly shared: boolean;
 }
 
+/** Scratch: spectra of both signals and, of long transforms, the product on its way back. */
+function parts(transform: NonNullable<Plan['transform']>, channels: number, rows: readonly number[]): { readonly offset: number; readonly bytes: number }[] {
+  const made: { offset: number; bytes: number }[] = [];
+  let offset = 0;
+  for (const r of 'long' in transform ? rows : rows.slice(0, 2)) {
+    const bytes = 'long' in transform ? longSpectraBytes(transform.long, r) : spectraBytes(transform.short, r, channels);
+    made.push({ offset, bytes });
+    offset += align256(bytes);
+  }
+  return made;
+}
+
 /** Spectra of both signals, then their products back in time. */
-function transformed({ batch, length, channels, bits }: Plan, memory: StepMemory, { rows, taps, out, used, summed, correlate, shared }: Transformed): Pass[] {
-  const t = transformOf(bits);
-  const bytes = spectraBytes(t, batch, channels);
-  const first = (writes: boolean): Pass['bindings'][number] => memory.scratch('first', 'vec2<f32>', 0, bytes, writes);
-  const second = (writes: boolean): Pass['bindings'][number] => memory.scratch('second', 'vec2<f32>', align256(bytes), spectraBytes(t, taps[0], channels), writes);
+function transformed({ batch, length, channels }: Plan, transform: NonNullable<Plan['transform']>, memory: StepMemory, t: Transformed): Pass[] {
+  const [first, second, back] = parts(transform, channels, [batch, t.taps[0], t.rows]);
+  const scratch = (part: typeof first, writes: boolean): Pass['bindings'][number] => memory.scratch('spectra', 'vec2<f32>', part.offset, part.bytes, writes);
+  const [rows, tapsLength, used] = t.taps;
+  const product: Product = { rows: t.rows, length: t.out, used: t.used, channels, summed: t.summed, correlate: t.correlate, shared: t.shared };
+  const out = memory.output(0, 'out', 'f32');
+  const [a, b] = [memory.input(0, 'signal', 'f32'), memory.input(1, 'signal', 'f32')];
+  if ('long' in transform) {
+    const signals = [
+      { rows: batch, length, used: length, memory: a, spectra: scratch(first, false) },
+      { rows, length: tapsLength, used, memory: b, spectra: scratch(second, false) },
+    ] as const;
+    return longProductPasses(transform.long, product, ...signals, scratch(back, false), out);
+  }
   return [
-    forwardPass(t, batch, length, length, channels, memory.input(0, 'signal', 'f32'), first(true)),
-    forwardPass(t, taps[0], taps[1], taps[2], channels, memory.input(1, 'signal', 'f32'), second(true)),
-    inversePass(t, { rows, length: out, used, channels, summed, correlate, shared }, first(false), second(false), memory.output(0, 'out', 'f32')),
+    forwardPass(transform.short, batch, length, length, channels, a, scratch(first, true)),
+    forwardPass(transform.short, rows, tapsLength, used, channels, b, scratch(second, true)),
+    inversePass(transform.short, product, scratch(first, false), scratch(second, false), out),
   ];
 }
 
 /** The three routines going one way. */
 export function longConvBy(way: Way): Record<'longConv' | 'longConvGradInput' | 'longConvGradKernel', WebGpuRoutine> {
-  const routine = (plan: (call: RoutineCall, capabilities: Capabilities) => Plan, rows: (p: Plan) => number, passes: (p: Plan, memory: StepMemory) => Pass[]): WebGpuRoutine => ({
-    scratchBytes(call, capabilities) {
-      const p = plan(call, capabilities);
-      if (p.bits === 0) return 0;
-      const t = transformOf(p.bits);
-      return align256(spectraBytes(t, p.batch, p.channels)) + align256(spectraBytes(t, rows(p), p.channels));
-    },
-    passes: (call, memory, capabilities) => passes(plan(call, capabilities), memory),
-  });
-  const convolutionPlan = (call: RoutineCall, c: Capabilities): Plan => planOf(inputSpec(call, 0).shape, inputSpec(call, 1).shape[0], c, way);
-  const kernelPlan = (call: RoutineCall, c: Capabilities): Plan => planOf(inputSpec(call, 0).shape, call.outputs[0].shape[0], c, way);
+  /** @param rowsOf rows of the second signal and of the result, for a batch of the first */
+  const routine = (taps: (call: RoutineCall) => number, rowsOf: (batch: number) => readonly [number, number], passes: (p: Plan, memory: StepMemory) => Pass[]): WebGpuRoutine => {
+    const plan = (call: RoutineCall, capabilities: Capabilities): Plan => {
+      const { shape } = inputSpec(call, 0);
+      return planOf(shape, taps(call), capabilities, way, shape[0] + rowsOf(shape[0])[0] + rowsOf(shape[0])[1]);
+    };
+    return {
+      scratchBytes(call, capabilities) {
+        const p = plan(call, capabilities);
+        if (!p.transform) return 0;
+        const last = parts(p.transform, p.channels, [p.batch, ...rowsOf(p.batch)]).at(-1) as { offset: number; bytes: number };
+        return align256(last.offset + last.bytes);
+      },
+      passes: (call, memory, capabilities) => passes(plan(call, capabilities), memory),
+    };
+  };
+  const given = (call: RoutineCall): number => inputSpec(call, 1).shape[0];
   return {
-    longConv: routine(convolutionPlan, () => 1, (p, memory) => convolution(p, false, memory)),
+    longConv: routine(given, (batch) => [1, batch], (p, memory) => convolution(p, false, memory)),
     // The same with time running backwards.
-    longConvGradInput: routine(convolutionPlan, () => 1, (p, memory) => convolution(p, true, memory)),
-    longConvGradKernel: routine(kernelPlan, (p) => p.batch, kernelGradient),
+    longConvGradInput: routine(given, (batch) => [1, batch], (p, memory) => convolution(p, true, memory)),
+    longConvGradKernel: routine((call) => call.outputs[0].shape[0], (batch) => [batch, 1], kernelGradient),
   };
 }
 

@@ -5,20 +5,12 @@ import { blockPass } from './matmul/blocks';
 import { finishOf, sharedWithEpilogue } from './matmul/finish';
 import { type Problem, problemOf } from './matmul/problem';
 import { alongK, alongN, fewRows } from './matmul/rows';
-import { joinPass, type Split, type Tile, tileBytes, tilePass } from './matmul/tiles';
-
-/** Tiles from large to small: a large one reads less memory per multiplication, small ones occupy more of the device. */
-export const tiles: readonly Tile[] = [
-  { m: 128, n: 128, k: 16, rows: 16, columns: 8 },
-  { m: 64, n: 64, k: 16, rows: 8, columns: 8 },
-  { m: 32, n: 32, k: 16, rows: 4, columns: 4 },
-];
-
-/** Workgroups that keep a large device busy. */
-const enoughGroups = 128;
+import { type Split, splitOf, type Tile } from './matmul/tile';
+import { joinPass, tilePass } from './matmul/tiles';
+import { type Tiling, tilingOf } from './matmul/tiling';
 
 /** Which way a product goes. Tests and benchmarks ask for one. */
-export type Way = 'rows' | 'blocks' | Tile | 'best';
+export type Way = 'rows' | 'blocks' | 'best' | Tiling;
 
 export interface MatmulChoice {
   readonly way: 'rows along k' | 'rows along n' | 'blocks' | Tile;
@@ -33,13 +25,8 @@ function choose(p: Problem, capabilities: Capabilities, way: Way): MatmulChoice 
     if (p.b.along === 'k' && p.a.along === 'k') return { way: 'rows along k', split: whole };
     if (p.b.along === 'outer') return { way: 'rows along n', split: whole };
   }
-  const fits = tiles.filter((t) => tileBytes(t) <= capabilities.workgroupBytes);
-  const groups = (t: Tile): number => Math.ceil(p.m / t.m) * Math.ceil(p.n / t.n) * p.batch;
-  const tile = typeof way === 'object' ? way : (fits.find((t) => groups(t) >= enoughGroups && p.m > t.m / 2 && p.n > t.n / 2) ?? (fits.at(-1) as Tile));
-  const wanted = Math.min(32, Math.floor((enoughGroups * 2) / groups(tile)), Math.floor(p.k / 64));
-  if (wanted <= 1) return { way: tile, split: whole };
-  const chunk = Math.ceil(p.k / wanted / tile.k) * tile.k;
-  return { way: tile, split: { slices: Math.ceil(p.k / chunk), chunk } };
+  const { tile, slices } = typeof way === 'object' ? way : tilingOf(p, capabilities.workgroupBytes, capabilities.maxInvocations);
+  return { way: tile, split: splitOf(p.k, tile, slices) };
 }
 
 function partialBytes(p: Problem, { slices }: Split): number {

@@ -51,12 +51,17 @@ export function elementAt({ name, dtype }: Factor, at: string): string {
   return `from_${dtype}((${name}[(${at}) / 2u] >> (((${at}) & 1u) * 16u)) & 0xffffu)`;
 }
 
-/** WGSL expression of the four elements from element number `at`, a multiple of 4. */
-export function vectorAt({ name, dtype }: Factor, at: string): string {
-  return dtype === 'float32' ? `${name}[(${at}) / 4u]` : `widen_${name}(${name}[(${at}) / 4u])`;
+/** WGSL expression of vector number `index` of a factor: four elements. */
+export function vectorOf({ name, dtype }: Factor, index: string): string {
+  return dtype === 'float32' ? `${name}[${index}]` : `widen_${name}(${name}[${index}])`;
 }
 
-/** Functions that `vectorAt` calls. */
+/** WGSL expression of the four elements from element number `at`, a multiple of 4. */
+export function vectorAt(factor: Factor, at: string): string {
+  return vectorOf(factor, `(${at}) / 4u`);
+}
+
+/** Functions that `vectorOf` and `vectorAt` call. */
 export function widening(factor: Factor): string {
   if (factor.dtype === 'float32' || !factor.vectors) return '';
   const half = (word: string, shift: string): string => `from_${factor.dtype}(${shift === '0' ? `w.${word} & 0xffffu` : `w.${word} >> 16u`})`;
