@@ -12,11 +12,12 @@
     backwardChain<Layout<E, false, K, S, false, 1, T>>(p);                                                                 \
   }
 
-#define CHAINS(DTYPE, E)                                     \
-  FORWARD_CHAIN(DTYPE##_n16k4r2t4, E, 4, 4, 2, 4, false, 512) \
-  FORWARD_CHAIN(DTYPE##_n16k4r2t8, E, 4, 4, 2, 8, false, 256) \
-  FORWARD_CHAIN(DTYPE##_n16k4r1t8, E, 4, 4, 1, 8, true, 512)  \
-  FORWARD_CHAIN(DTYPE##_n16k8r3t8, E, 8, 2, 3, 8, true, 384)  \
+// Last letter of a forward chain's layout: a, walks ahead; c, does not.
+#define CHAINS(DTYPE, E)                                       \
+  FORWARD_CHAIN(DTYPE##_n16k4r2t8c, E, 4, 4, 2, 8, false, 256)  \
+  FORWARD_CHAIN(DTYPE##_n16k4r1t16c, E, 4, 4, 1, 16, false, 256) \
+  FORWARD_CHAIN(DTYPE##_n16k4r1t8a, E, 4, 4, 1, 8, true, 512)   \
+  FORWARD_CHAIN(DTYPE##_n16k8r3t8c, E, 8, 2, 3, 8, false, 256)  \
   BACKWARD_CHAIN(DTYPE##_n16k4t8, E, 4, 4, 8, 256)            \
   BACKWARD_CHAIN(DTYPE##_n16k8t16, E, 8, 2, 16, 256)          \
   BACKWARD_CHAIN(DTYPE##_n16k8t8, E, 8, 2, 8, 384)

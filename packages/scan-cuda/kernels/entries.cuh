@@ -18,17 +18,18 @@
     backwardScan<Layout<E, COMPLEX, K, S, MASKED>>(p);                                                                     \
   }
 
-#define SCAN_KERNELS_WHOLE(NAME, E, K, S, R, BLOCKS)                                                                       \
-  extern "C" __global__ void __launch_bounds__(128, BLOCKS) forward_##NAME(const __grid_constant__ ScanArguments p) {      \
+// Warps: of a multiprocessor. Forward has them in blocks of 4 or 8.
+#define SCAN_KERNELS_WHOLE(NAME, E, K, S, R, WARPS)                                                                        \
+  extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) forward_##NAME(const __grid_constant__ ScanArguments p) {    \
     forwardWhole<Layout<E, false, K, S, false, R>, false>(p);                                                              \
   }                                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(128, BLOCKS) ends_##NAME(const __grid_constant__ ScanArguments p) {         \
+  extern "C" __global__ void __launch_bounds__(32 * WARPS, 1) ends_##NAME(const __grid_constant__ ScanArguments p) {       \
     forwardWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
   }                                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(128, BLOCKS) adjoint_##NAME(const __grid_constant__ ScanArguments p) {      \
+  extern "C" __global__ void __launch_bounds__(128, WARPS / 4) adjoint_##NAME(const __grid_constant__ ScanArguments p) {      \
     adjointWhole<Layout<E, false, K, S, false, R>, false>(p);                                                              \
   }                                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(128, BLOCKS) adjoint_ends_##NAME(const __grid_constant__ ScanArguments p) { \
+  extern "C" __global__ void __launch_bounds__(128, WARPS / 4) adjoint_ends_##NAME(const __grid_constant__ ScanArguments p) { \
     adjointWhole<Layout<E, false, K, S, false, R>, true>(p);                                                               \
   }
 

@@ -2,18 +2,19 @@
 // walks over time; a lane has R channels, so that B and C, which come from shared memory, serve R states each. Long
 // sequences with few channels are cut into segments, each walked over by another warp: `ends` first takes every segment
 // from zero to (state after it, decay of all of it), combineSegments turns these into the states before each segment.
-// The loop is a pipeline: while the states of one tile advance, dt of the next and the gate of the one before are computed.
+// The loop is a pipeline: while the states of one tile advance, dt of the next and the gate of the one before are computed,
+// and the loads of the one after the next are under way.
 #pragma once
-#include "layout.cuh"
+#include "forward-tile.cuh"
 
 template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const ScanArguments &p) {
-  static_assert(!F::M && !F::complex);
+  static_assert(!F::M && !F::complex && F::I == 1);
   constexpr int T = F::T, S = F::S, V = F::V, R = F::R, lanes = 32 / F::K;
   extern __shared__ float4 shared[];
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
   const int c = lane / F::K, k = lane % F::K, dState = F::K * S;
   const int length = static_cast<int>(p.length), tiles = tilesPerGroup<F>(p), segments = static_cast<int>(p.segments) - ends;
-  const int chunkLog2 = static_cast<int>(p.chunkLog2), chunkMask = (1 << chunkLog2) - 1;
+  const int chunkLog2 = static_cast<int>(p.chunkLog2);
   const long long index = static_cast<long long>(blockIdx.x) * warps + warp, ofSegment = p.groups * tiles;
   if (index >= p.batch * segments * ofSegment) return;
   const int segment = static_cast<int>(index / ofSegment % segments);
@@ -42,128 +43,142 @@ template <class F, bool ends> __device__ __forceinline__ void forwardWhole(const
       loadValues<F>(h[r], p.initialState, tile.b * p.channels + channel + r * lanes, k, dState, true);
     }
   }
+  const Item<F> item(0, lane);
   float bias[V] = {}, skip[V] = {};
 #pragma unroll
   for (int v = 0; v < V; v++) {
-    const Item<F> item(0, lane);
     if (p.deltaBias != nullptr) bias[v] = p.deltaBias[tile.first + item.c + v];
     if (p.D != nullptr) skip[v] = p.D[tile.first + item.c + v];
   }
 
-  Raw<F> u, delta, z; // of the tile to prepare next
-  Raw<F> uAhead, deltaAhead, zAhead; // of the one after it, in flight for a whole round
-  long long offset = itemOffset<F>(p, tile, t0, lane);
-  const long long stride = T * p.channels, coefficientStride = T * p.groups * dState;
+  // Tiles take turns with two places each: what is loaded, what of it `finish` needs, buffers.
+  struct {
+    typename Raw<F>::Element u, delta, z;
+    decltype(Coefficients<F>::raw) bc;
+  } loaded[2];
+  typename Raw<F>::Element keptU[2] = {}, keptZ[2] = {};
+  constexpr int size = sizeof(typename F::E);
+  const int rowBytes = static_cast<int>(p.channels) * size, coefficientRow = static_cast<int>(p.groups) * dState;
+  const long long tileBytes = T * p.channels * size, coefficientStride = T * p.groups * dState;
+  long long at = itemOffset<F>(p, tile, t0, lane) * size; // bytes; of the tile to load next
   Coefficients<F> bc(p, tile, t0, lane);
-  decltype(bc.raw) bcAhead;
-  const auto fetch = [&](int at) {
-    uAhead.load(p, tile, p.u, offset, at, lane);
-    deltaAhead.load(p, tile, p.delta, offset, at, lane);
-    if (!ends) zAhead.load(p, tile, p.z, offset, at, lane, gated);
-    bc.load(bcAhead, at, length, lane);
-    offset += stride;
+  const void *const gates = gated ? p.z : p.u; // what is read of u is not used
+  const auto fetch = [&](auto general, auto place, int t0) {
+    auto &to = loaded[place.value];
+    const long long from = general.value ? at + intoSequence(t0 + item.t, length) * rowBytes : at;
+    const auto read = [&](typename Raw<F>::Element &to, const void *array) {
+      to.values = *reinterpret_cast<const decltype(to.values) *>(static_cast<const char *>(array) + from);
+    };
+    read(to.u, p.u);
+    read(to.delta, p.delta);
+    if (!ends) read(to.z, gates);
+    if constexpr (general.value) bc.loadNearest(to.bc, t0, length, coefficientRow, lane);
+    else bc.loadWhole(to.bc);
+    at += tileBytes;
     bc.advance(coefficientStride);
   };
-  const auto arrive = [&] {
-    u = uAhead;
-    delta = deltaAhead;
-    z = zAhead;
+  const auto prepare = [&](auto general, auto place, const TileBuffer<F> &to, int t0) {
+    auto &from = loaded[place.value];
 #pragma unroll
-    for (int j = 0; j < Coefficients<F>::loads; j++) bc.raw[j] = bcAhead[j];
-  };
-  const auto prepare = [&](const TileBuffer<F> &to, int at) {
-#pragma unroll
-    for (int j = 0; j < F::I; j++) {
-      const Item<F> item(j, lane);
-      const bool inside = at + item.t < end;
-#pragma unroll
-      for (int v = 0; v < V; v++) {
-        const TimeStep step = timeStep(delta.x[j].get(v) + bias[v], softplus);
-        const float dt = inside ? step.dt : 0.f;
-        *reinterpret_cast<float2 *>(to.x + (item.c + v) * F::rowX + 2 * item.t) = make_float2(dt, dt * u.x[j].get(v));
-      }
+    for (int v = 0; v < V; v++) {
+      const TimeStep step = timeStep(from.delta.get(v) + bias[v], softplus);
+      const float dt = !general.value || t0 + item.t < end ? step.dt : 0.f;
+      *reinterpret_cast<float2 *>(to.x + xOfItem<F>(item) + v * F::rowX) = make_float2(dt, dt * from.u.get(v));
     }
-    bc.store(p, tile, to, at, lane);
+    bc.store(from.bc, p, tile, to, t0, lane);
+    if constexpr (general.value) loadKeep<F>(p, tile, to.keep, t0, lane);
+    keptU[place.value] = from.u;
+    keptZ[place.value] = from.z;
   };
-  Raw<F> uBefore = {}, zBefore = {}, uNow, zNow;
-  long long yOffset = offset - stride;
-  const auto finish = [&](const TileBuffer<F> &from, int at, bool exists) {
+  const auto finish = [&](auto general, auto place, const TileBuffer<F> &from, long long at, bool exists) {
+    typename Raw<F>::Element stored;
+    const float *const sums = from.g + sumsOfItem<F>(item);
+    float out[V];
 #pragma unroll
-    for (int j = 0; j < F::I; j++) {
-      const Item<F> item(j, lane);
-      float out[V];
-#pragma unroll
-      for (int v = 0; v < V; v++) {
-        const float gate = zBefore.x[j].get(v), silu = gate * sigmoid(gate);
-        out[v] = fmaf(skip[v], uBefore.x[j].get(v), from.g[(item.c + v) * F::rowG + item.t]);
-        out[v] *= gated ? silu : 1.f;
-      }
-      if (exists) storeItem<F>(p, tile, p.y, j, yOffset, at, lane, out);
+    for (int v = 0; v < V; v++) {
+      const float gate = keptZ[place.value].get(v), silu = gate * sigmoid(gate);
+      out[v] = fmaf(skip[v], keptU[place.value].get(v), sumOfItem<F>(sums, v));
+      out[v] *= general.value && !gated ? 1.f : silu;
     }
+    stored.set(out);
+    if (exists) *reinterpret_cast<decltype(stored.values) *>(static_cast<char *>(p.y) + at) = stored.values;
   };
 
-  specialize(p.resets != nullptr, [&](auto resets) {
-    const int begin = t0;
-    fetch(t0);
-    arrive();
-    prepare(TileBuffer<F>(memory), t0);
-    if constexpr (resets.value) loadKeep<F>(p, tile, TileBuffer<F>(memory).keep, t0, lane);
-    uNow = u;
-    zNow = z;
-    fetch(t0 + T);
-    arrive();
-    __syncwarp();
-    for (int parity = 0; t0 < end; t0 += T, parity ^= 1) {
-      const TileBuffer<F> now(memory + parity * F::bufferFloats), other(memory + (parity ^ 1) * F::bufferFloats);
-      if (!ends && p.checkpoints != nullptr && (t0 & chunkMask) == 0) {
+  const int begin = t0, chunkMask = (1 << chunkLog2) - 1, chunkStart = !ends && p.checkpoints != nullptr ? 0 : -1;
+  const long long checkpointRow = tile.b * p.chunks * p.channels + channel;
+  const auto step = [&](auto general, auto place, const TileBuffer<F> &now, const TileBuffer<F> &other) {
+    using Next = std::integral_constant<int, 1 - place.value>;
+    if ((t0 & chunkMask) == chunkStart) {
 #pragma unroll
-        for (int r = 0; r < R; r++) {
-          storeValues<F>(p.checkpoints, h[r], (tile.b * p.chunks + (t0 >> chunkLog2)) * p.channels + channel + r * lanes, k, dState, true);
-        }
+      for (int r = 0; r < R; r++) {
+        storeValues<F>(p.checkpoints, h[r], checkpointRow + (t0 >> chunkLog2) * p.channels + r * lanes, k, dState, true);
       }
-      // without branches from here on, so that the three tiles are scheduled together
-      fetch(t0 + 2 * T);
-      if (!ends) finish(other, t0 - T, p.y != nullptr && t0 > begin);
-      yOffset += stride;
-      uBefore = uNow;
-      zBefore = zNow;
-      const float *const x = now.x + c * F::rowX;
-      float y[R][T];
-      float4 pair[R];
-#pragma unroll
-      for (int t = 0; t < T; t++) {
-        float B[S], C[S];
-        coefficients<F>(B, now.b, true, t, c, k);
-        if (!ends) coefficients<F>(C, now.c, true, t, c, k);
-        if constexpr (ends && resets.value) keepAll *= now.keep[t];
-#pragma unroll
-        for (int r = 0; r < R; r++) {
-          if (t % 2 == 0) pair[r] = *reinterpret_cast<const float4 *>(x + r * lanes * F::rowX + 2 * t);
-          const float dt = t % 2 ? pair[r].z : pair[r].x, dtu = t % 2 ? pair[r].w : pair[r].y;
-          if (ends) sum[r] += dt;
-          y[r][t] = 0.f;
-#pragma unroll
-          for (int s = 0; s < S; s++) {
-            float a = decay(dt, A[r][s]);
-            if constexpr (resets.value) a *= now.keep[t];
-            h[r][s] = fmaf(a, h[r][s], dtu * B[s]);
-            if (!ends) y[r][t] = fmaf(C[s], h[r][s], y[r][t]);
-          }
-        }
-      }
-      prepare(other, t0 + T);
-      if constexpr (resets.value) loadKeep<F>(p, tile, other.keep, t0 + T, lane);
-      uNow = u;
-      zNow = z;
-      arrive();
-      if (!ends) {
-#pragma unroll
-        for (int r = 0; r < R; r++) sumOverStates<F>(y[r], now.g + (c + r * lanes) * F::rowG, k);
-      }
-      __syncwarp();
     }
-    if (!ends) finish(TileBuffer<F>(memory + ((t0 - begin) / T - 1) % 2 * F::bufferFloats), t0 - T, p.y != nullptr);
-  });
+    // without branches from here on, so that the three tiles are scheduled together
+    if constexpr (!ends) {
+      const bool exists = t0 > begin && (!general.value || (p.y != nullptr && t0 - T + item.t < length));
+      finish(general, Next(), other, at - 3 * tileBytes, exists);
+    }
+    fetch(general, place, t0 + 2 * T);
+    const float *const x = now.x + c * F::rowX;
+    float y[R][T];
+    float4 pair[R];
+#pragma unroll
+    for (int t = 0; t < T; t++) {
+      float B[S], C[S];
+      coefficients<F>(B, now.b, true, t, c, k);
+      if (!ends) coefficients<F>(C, now.c, true, t, c, k);
+      if constexpr (ends && general.value) keepAll *= now.keep[t];
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        if (t % 2 == 0) pair[r] = *reinterpret_cast<const float4 *>(x + r * F::perLaneX + 2 * t);
+        const float dt = t % 2 ? pair[r].z : pair[r].x, dtu = t % 2 ? pair[r].w : pair[r].y;
+        if (ends) sum[r] += dt;
+#pragma unroll
+        for (int s = 0; s < S; s++) {
+          float a = decay(dt, A[r][s]);
+          if constexpr (general.value) a *= now.keep[t];
+          h[r][s] = fmaf(a, h[r][s], dtu * B[s]);
+          if (!ends) y[r][t] = s == 0 ? C[s] * h[r][s] : fmaf(C[s], h[r][s], y[r][t]);
+        }
+      }
+    }
+    prepare(general, Next(), other, t0 + T);
+    if (!ends) {
+#pragma unroll
+      for (int r = 0; r < R; r++) storeSums<F>(now.g + sumsOfLane<F>(c, k) + r * F::perLaneP, y[r]);
+    }
+    __syncwarp();
+    t0 += T;
+  };
+  using Zero = std::integral_constant<int, 0>;
+  using One = std::integral_constant<int, 1>;
+  TileBuffer<F> now(memory), other(memory + F::bufferFloats);
+  fetch(std::true_type(), Zero(), t0);
+  prepare(std::true_type(), Zero(), now, t0);
+  fetch(std::true_type(), One(), t0 + T);
+  __syncwarp();
+  // Mamba's usual case, as long as all tiles under way are whole; then the others.
+  const bool usual = p.resets == nullptr && (ends || (gated && p.y != nullptr));
+  for (int pairs = usual ? ((end - begin) / T - 2) / 2 : 0; pairs > 0; pairs--) {
+    step(std::false_type(), Zero(), now, other);
+    step(std::false_type(), One(), other, now);
+  }
+  while (t0 < end) {
+    step(std::true_type(), Zero(), now, other);
+    const auto exchange = [](auto &pair) {
+      const auto first = pair[0];
+      pair[0] = pair[1];
+      pair[1] = first;
+    };
+    exchange(loaded);
+    exchange(keptU);
+    exchange(keptZ);
+    const auto before = now;
+    now = other;
+    other = before;
+  }
+  if (!ends) finish(std::true_type(), One(), other, at - 3 * tileBytes, p.y != nullptr && t0 - T + item.t < length);
 #pragma unroll
   for (int r = 0; r < R; r++) {
     if (ends) {

@@ -15,16 +15,25 @@ struct Layout {
   using Value = typename std::conditional<complex, Complex, float>::type;
   static constexpr int K = K_, S = S_, R = R_, W = complex ? 2 : 1, CH = 32 / K * R;
   static constexpr int T = T_ > 0 ? T_ : 32 / (S * W), slices = slices_; // slices: warps of a block in backward
-  static constexpr int V = M || CH < 2 || T * CH <= 32 ? 1 : T * CH <= 64 || R == 1 ? 2 : 4;
+  static constexpr int V = M || CH < 2 || T * CH <= 32 ? 1 : T * CH <= 64 || (R == 1 && T_ == 0) ? 2 : 4;
   static constexpr int perRow = CH / V, items = T * perRow, I = (items + 31) / 32;
   // shared memory of one warp, in floats
   static constexpr int rowX = 2 * T + 4, rowG = T + 4;
-  static constexpr int rowCoefficient = M ? K * S * W : T * S + 4;
+  static constexpr int rowCoefficient = M ? K * S * W : T * S + (S == 4 ? 8 : 4);
+  // forward: from one channel of a lane to its next, with a gap for the banks
+  static constexpr int perLaneX = 32 / K * rowX + (R == 1 ? 0 : K == 8 ? 28 : 8);
   static constexpr int coefficients = (M ? (T > CH ? T : CH) : K) * rowCoefficient;
-  static constexpr int xFloats = CH * rowX, gFloats = CH * rowG;
+  static constexpr int xFloats = R * perLaneX, gFloats = CH * rowG;
   static constexpr int warpFloats = xFloats + 2 * coefficients + 4 * gFloats + 32;
+  // Sums of y over a lane's states, where the items' lanes add up those of the K lanes: [k][channel][step], with gaps that
+  // spread both the writes (4 steps at once) and the reads over all banks.
+  static constexpr int rowP = T + 4, perLaneP = 32 / K * rowP + (K == 8 ? 24 : 8);
+  static constexpr int restP = K == 8 ? 4 : 8, strideP = (R * perLaneP + restP - 1) / (2 * restP) * (2 * restP) + restP, pFloats = K * strideP;
   // of a warp that prepares one tile while it works on another
-  static constexpr int bufferFloats = xFloats + 2 * coefficients + gFloats + 32, doubleFloats = 2 * bufferFloats;
+  static constexpr int sumFloats = pFloats > gFloats ? pFloats : gFloats;
+  static constexpr int bufferFloats = xFloats + 2 * coefficients + sumFloats + 32, doubleFloats = 2 * bufferFloats;
+  // of a warp of a chain: two places for C, which is needed while the next tile is prepared
+  static constexpr int chainFloats = xFloats + 3 * coefficients + pFloats + 32;
   static constexpr float twice = complex ? 2.f : 1.f;
 };
 
@@ -38,7 +47,7 @@ template <class F> struct WarpMemory {
 template <class F> struct TileBuffer {
   float *x, *b, *c, *g, *keep;
   __device__ __forceinline__ explicit TileBuffer(float *at)
-      : x(at), b(at + F::xFloats), c(b + F::coefficients), g(c + F::coefficients), keep(g + F::gFloats) {}
+      : x(at), b(at + F::xFloats), c(b + F::coefficients), g(c + F::coefficients), keep(g + F::sumFloats) {}
 };
 
 // Which channels a warp has.
@@ -91,7 +100,7 @@ __device__ __forceinline__ void storeValues(float *to, const typename F::Value (
 
 // For loads that run ahead without a condition: of `if (inside) x = *from` the compiler makes a load, a wait for it and a
 // selection, right where the load was to run ahead. What lies outside of the sequence is read from its nearest step
-// instead, and who uses it sets what must vanish (dt, dt u, g) to zero.
+// instead, and who uses it sets what must vanish (dt, g) to zero.
 __device__ __forceinline__ long long intoSequence(int t, int length) { return min(max(t, 0), length - 1) - t; }
 
 // B and C of T steps, in flight between device memory and shared memory.
@@ -107,7 +116,7 @@ template <class F> struct Coefficients {
     if constexpr (!F::M) {
 #pragma unroll
       for (int j = 0; j < loads; j++) {
-        const int i = lane + 32 * j, at = (i < packs ? i : i - packs) * perPack;
+        const int i = (lane + 32 * j) % (2 * packs), at = (i < packs ? i : i - packs) * perPack;
         from[j] = static_cast<const E *>(i < packs ? p.B : p.C) + ((tile.b * p.length + t0 + at / N) * p.groups + tile.group) * N + at % N;
       }
     }
@@ -126,12 +135,20 @@ template <class F> struct Coefficients {
       }
     }
   }
+  // A tile within the sequence. Lanes without a pack of their own double others'.
+  __device__ __forceinline__ void loadWhole() { loadWhole(raw); }
+  __device__ __forceinline__ void loadWhole(Stored<E, perPack> (&raw)[loads]) const {
+    static_assert(!F::M);
+#pragma unroll
+    for (int j = 0; j < loads; j++) raw[j].values = *reinterpret_cast<const decltype(raw[j].values) *>(from[j]);
+  }
   // Without a condition: see intoSequence. `row`: elements between steps.
-  __device__ __forceinline__ void loadNearest(int t0, int length, int row, int lane) {
+  __device__ __forceinline__ void loadNearest(int t0, int length, int row, int lane) { loadNearest(raw, t0, length, row, lane); }
+  __device__ __forceinline__ void loadNearest(Stored<E, perPack> (&raw)[loads], int t0, int length, int row, int lane) const {
     static_assert(!F::M);
 #pragma unroll
     for (int j = 0; j < loads; j++) {
-      const int i = lane + 32 * j, t = t0 + (i < packs ? i : i - packs) * perPack / N;
+      const int i = (lane + 32 * j) % (2 * packs), t = t0 + (i < packs ? i : i - packs) * perPack / N;
       raw[j].values = *reinterpret_cast<const decltype(raw[j].values) *>(from[j] + intoSequence(t, length) * row);
     }
   }
@@ -144,6 +161,11 @@ template <class F> struct Coefficients {
 
   template <class Memory>
   __device__ __forceinline__ void store(const ScanArguments &p, const Tile &tile, const Memory &memory, int t0, int lane) const {
+    store(raw, p, tile, memory, t0, lane);
+  }
+  template <class Memory>
+  __device__ __forceinline__ void store(
+      const Stored<E, perPack> (&raw)[loads], const ScanArguments &p, const Tile &tile, const Memory &memory, int t0, int lane) const {
     if constexpr (!F::M) {
 #pragma unroll
       for (int j = 0; j < loads; j++) {
@@ -155,7 +177,7 @@ template <class F> struct Coefficients {
           Pack<float, F::S> values;
 #pragma unroll
           for (int s = 0; s < F::S; s++) values.x[s] = raw[j].get(e + s);
-          storePack(to + (n + e) / F::S * F::rowCoefficient, values);
+          storeShared(to + (n + e) / F::S * F::rowCoefficient, values);
         }
       }
     } else {
@@ -240,8 +262,8 @@ __device__ __forceinline__ void storeItem(const ScanArguments &p, const Tile &ti
 
 // 0 where the state is reset before the step, else 1.
 template <class F> __device__ __forceinline__ void loadKeep(const ScanArguments &p, const Tile &tile, float *keep, int t0, int lane) {
-  if (p.resets != nullptr && lane < F::T) {
-    keep[lane] = t0 + lane < p.length && p.resets[tile.b * p.length + t0 + lane] != 0 ? 0.f : 1.f;
+  if (lane < F::T) {
+    keep[lane] = p.resets != nullptr && t0 + lane < p.length && p.resets[tile.b * p.length + t0 + lane] != 0 ? 0.f : 1.f;
   }
 }
 

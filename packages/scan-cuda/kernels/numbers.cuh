@@ -27,6 +27,18 @@ template <typename E, int V> __device__ __forceinline__ Pack<E, V> loadPack(cons
 template <typename E, int V> __device__ __forceinline__ void storePack(E *to, const Pack<E, V> &value) {
   *reinterpret_cast<Pack<E, V> *>(to) = value;
 }
+// To shared memory by one instruction. The compiler makes V of them where it does not see what the address is aligned to.
+template <int V> __device__ __forceinline__ void storeShared(float *to, const Pack<float, V> &value) {
+  if constexpr (V == 4) {
+    const auto at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(value.x[0]), "f"(value.x[1]), "f"(value.x[2]), "f"(value.x[3]) : "memory");
+  } else if constexpr (V == 2) {
+    const auto at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(value.x[0]), "f"(value.x[1]) : "memory");
+  } else {
+    storePack(to, value);
+  }
+}
 
 // V neighbours of storage E as they are in memory. Pairs of bf16 stay in one register until they are needed.
 template <typename E, int V> struct Stored {
@@ -126,7 +138,7 @@ __device__ __forceinline__ TimeStep timeStep(float x, bool softplus) {
   const float e = exp2Fast(x * log2e), plus = 1.f + e;
   const float series = e * fmaf(-e, fmaf(-e, fmaf(-e, 0.25f, 0.33333333f), 0.5f), 1.f);
   const float log = log2Fast(plus) * ln2;
-  const bool identity = x > 20.f || !softplus;
+  const bool identity = !(x <= (softplus ? 20.f : __int_as_float(0x7fffffff))); // of a NaN too
   return {identity ? x : e < 0.0625f ? series : log, identity ? 1.f : e * reciprocalFast(plus)};
 }
 

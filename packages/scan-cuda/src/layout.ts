@@ -46,10 +46,10 @@ export const layouts: readonly Layout[] = [
   makeLayout('real16', 'n16k8', 8, 2),
   makeLayout('real16', 'n16k4', 4, 4, { kernels: 'whole' }),
   makeLayout('real16', 'n16k4r2', 4, 4, { kernels: 'whole', perLane: 2 }),
-  makeLayout('chain', 'n16k4r2t4', 4, 4, { kernels: 'forward chain', perLane: 2, steps: 4, maxWarps: 16 }),
-  makeLayout('chain', 'n16k4r2t8', 4, 4, { kernels: 'forward chain', perLane: 2, steps: 8, maxWarps: 8 }),
-  makeLayout('chain', 'n16k4r1t8', 4, 4, { kernels: 'forward chain', perLane: 1, steps: 8, maxWarps: 16 }),
-  makeLayout('chain', 'n16k8r3t8', 8, 2, { kernels: 'forward chain', perLane: 3, steps: 8, maxWarps: 12 }),
+  makeLayout('chain', 'n16k4r2t8c', 4, 4, { kernels: 'forward chain', perLane: 2, steps: 8, maxWarps: 8 }),
+  makeLayout('chain', 'n16k4r1t16c', 4, 4, { kernels: 'forward chain', perLane: 1, steps: 16, maxWarps: 8 }),
+  makeLayout('chain', 'n16k4r1t8a', 4, 4, { kernels: 'forward chain', perLane: 1, steps: 8, maxWarps: 16 }),
+  makeLayout('chain', 'n16k8r3t8c', 8, 2, { kernels: 'forward chain', perLane: 3, steps: 8, maxWarps: 8 }),
   makeLayout('chain', 'n16k4t8', 4, 4, { kernels: 'backward chain', steps: 8, maxWarps: 8 }),
   makeLayout('chain', 'n16k8t16', 8, 2, { kernels: 'backward chain', steps: 16, maxWarps: 8 }),
   makeLayout('chain', 'n16k8t8', 8, 2, { kernels: 'backward chain', steps: 8, maxWarps: 12 }),
@@ -79,22 +79,41 @@ export function tilesPerGroup(shape: ScanShape, layout: Layout): number {
   return Math.ceil(shape.channels / shape.groups / layout.channels);
 }
 
+/** `Layout::rowCoefficient` of layouts that are not masked. */
+const coefficientRow = (steps: number, statesPerLane: number): number => steps * statesPerLane + (statesPerLane === 4 ? 8 : 4);
+
 /** Shared memory of one warp in floats: `Layout::warpFloats`. */
 function warpFloats({ masked, complex, lanes, statesPerLane, channels, steps }: Layout): number {
   const width = complex ? 2 : 1;
-  const row = masked ? lanes * statesPerLane * width : steps * statesPerLane + 4;
+  const row = masked ? lanes * statesPerLane * width : coefficientRow(steps, statesPerLane);
   const coefficients = (masked ? Math.max(steps, channels) : lanes) * row;
   return channels * (2 * steps + 4) + 2 * coefficients + 4 * channels * (steps + 4) + 32;
 }
 
+/** Shared memory of a tile in floats: `xFloats`, `coefficients`, `pFloats`. */
+function tileFloats({ steps, statesPerLane, lanes, perLane }: Layout): { readonly x: number; readonly coefficients: number; readonly sums: number } {
+  const perRow = 32 / lanes;
+  const gapX = perLane === 1 ? 0 : lanes === 8 ? 28 : 8;
+  const perLaneSums = perRow * (steps + 4) + (lanes === 8 ? 24 : 8);
+  const rest = lanes === 8 ? 4 : 8;
+  const stride = Math.ceil((perLane * perLaneSums - rest) / (2 * rest)) * 2 * rest + rest;
+  return {
+    x: perLane * (perRow * (2 * steps + 4) + gapX),
+    coefficients: lanes * coefficientRow(steps, statesPerLane),
+    sums: lanes * stride,
+  };
+}
+
 /** Shared memory of a warp with two buffers: `Layout::doubleFloats`. */
-function doubleFloats({ steps, statesPerLane, lanes, channels }: Layout): number {
-  return 2 * (channels * (2 * steps + 4) + 2 * lanes * (steps * statesPerLane + 4) + channels * (steps + 4) + 32);
+function doubleFloats(layout: Layout): number {
+  const { x, coefficients, sums } = tileFloats(layout);
+  return 2 * (x + 2 * coefficients + Math.max(sums, layout.channels * (layout.steps + 4)) + 32);
 }
 
 /** Dynamic shared memory of a block of `forwardChain` in bytes. */
 export function forwardChainBytes(layout: Layout, warps: number): number {
-  return 4 * warps * (doubleFloats(layout) / 2 + layout.perLane * 32 * layout.statesPerLane);
+  const { x, coefficients, sums } = tileFloats(layout);
+  return 4 * warps * (x + 3 * coefficients + sums + 32 + layout.perLane * 32 * layout.statesPerLane);
 }
 
 /** Dynamic shared memory of a block of `backwardChain` in bytes, which takes `sets` sets of channels. */

@@ -15,14 +15,16 @@ export interface WalkOptions {
   readonly direction: 'forward' | 'adjoint';
   readonly dtype: ScanDtype;
   readonly chunk: number;
+  /** Forward leaves checkpoints at the starts of its tiles: these must not be longer than a chunk. */
+  readonly leavesCheckpoints: boolean;
   readonly multiprocessors: number;
   readonly override?: PlanOverride;
 }
 
 export function planWalk(shape: ScanShape, options: WalkOptions): Walk {
   const { multiprocessors, override = {} } = options;
-  // A walk leaves checkpoints at the starts of its tiles, so these must not be longer than a chunk.
-  const fitting = (kernels: Layout['kernels']): readonly Layout[] => layoutsOf(shape, kernels).filter(({ steps }) => steps <= options.chunk);
+  const longest = options.leavesCheckpoints ? options.chunk : Infinity;
+  const fitting = (kernels: Layout['kernels']): readonly Layout[] => layoutsOf(shape, kernels).filter(({ steps }) => steps <= longest);
   const splits = fitting('split and backward');
   const wholes = fitting('whole');
   const chain = fitting('forward chain').find((layout) => layout.name === override.walk);
@@ -60,13 +62,13 @@ export function planWalk(shape: ScanShape, options: WalkOptions): Walk {
 
 /**
  * Forward chains: warps that fill a multiprocessor, and time per step and channel on one, in units of the best; measured on
- * an H200 (results/).
+ * an H200 (results/). Tiles of 16 steps are for plans without checkpoints, which are closer together.
  */
 const chains: Readonly<Record<string, { readonly warps: number; readonly cost: number }>> = {
-  n16k4r2t8: { warps: 8, cost: 1 },
-  n16k4r2t4: { warps: 16, cost: 1.02 },
-  n16k4r1t8: { warps: 16, cost: 1.15 },
-  n16k8r3t8: { warps: 12, cost: 1.25 },
+  n16k4r2t8c: { warps: 8, cost: 1 },
+  n16k4r1t16c: { warps: 8, cost: 1.05 },
+  n16k4r1t8a: { warps: 16, cost: 1.06 },
+  n16k8r3t8c: { warps: 8, cost: 1.25 },
 };
 
 /** The chain that takes least time, where its blocks keep at least two thirds of the device busy. */
@@ -81,8 +83,7 @@ function bestChain(shape: ScanShape, layouts: readonly Layout[], multiprocessors
     const time = each * layout.channels * cost;
     if (time >= least) continue;
     least = time;
-    // Up to two take turns with all its warps, more of them share these.
-    best = { layout, warps: each <= 2 ? warps : Math.max(2, Math.floor(warps / each)) };
+    best = { layout, warps: Math.max(2, Math.floor(warps / each)) }; // they share its warps
   }
   return best;
 }
@@ -93,19 +94,19 @@ export function adjointEnds(shape: ScanShape, segments: number, segmentSteps: nu
   const warpsOf = (layout: Layout): number => shape.batch * shape.groups * tilesPerGroup(shape, layout) * (segments - 1);
   const layout = two !== undefined && warpsOf(two) >= 8 * multiprocessors ? two : one!;
   const values = { segments, segmentSteps };
-  return segmentKernels(shape, layout, 'adjoint', values, dtype).slice(0, 2);
+  return segmentKernels(shape, layout, 'adjoint', values, dtype, multiprocessors).slice(0, 2);
 }
 
 /** Warps with channels of their own, each walking over one segment. */
-function wholeWalk(shape: ScanShape, layout: Layout, wanted: number, { direction, dtype, chunk }: WalkOptions): Walk {
+function wholeWalk(shape: ScanShape, layout: Layout, wanted: number, { direction, dtype, chunk, multiprocessors }: WalkOptions): Walk {
   const segmentSteps = Math.ceil(shape.length / wanted / chunk) * chunk;
   const segments = Math.ceil(shape.length / segmentSteps);
-  const [ends, combine, main] = segmentKernels(shape, layout, direction, { segments, segmentSteps }, dtype);
+  const [ends, combine, main] = segmentKernels(shape, layout, direction, { segments, segmentSteps }, dtype, multiprocessors);
   const cut = segments > 1 ? `time in ${segments} segments of ${segmentSteps} steps, their ends first` : 'time uncut';
   return {
     kernels: segments > 1 ? [ends, combine, main] : [main],
     segments,
-    words: `${main.name}: ${main.grid[0]} blocks of 4 warps with ${layout.channels} channels each, ${cut}`,
+    words: `${main.name}: ${main.grid[0]} blocks of ${main.threads / 32} warps with ${layout.channels} channels each, ${cut}`,
   };
 }
 
@@ -116,12 +117,18 @@ function segmentKernels(
   direction: WalkOptions['direction'],
   values: { readonly segments: number; readonly segmentSteps: number },
   dtype: ScanDtype,
+  multiprocessors: number,
 ): readonly [PlannedKernel, PlannedKernel, PlannedKernel] {
   const tiles = shape.batch * shape.groups * tilesPerGroup(shape, layout);
-  const kernel = (kind: string, warps: number): PlannedKernel => ({
-    ...{ module: layout.module, name: kernelName(kind, dtype, layout), grid: [Math.ceil(warps / 4), 1, 1], threads: 128 },
-    ...{ sharedBytes: sharedBytes(layout, 'whole', 4), values },
-  });
+  const kernel = (kind: string, warps: number): PlannedKernel => {
+    // Where a multiprocessor is to have two blocks of 4 warps and has room for three, some get three and others one:
+    // cards differ in how many multiprocessors their clusters have. One block of 8 cannot be dealt out unevenly.
+    const perBlock = direction === 'forward' && warps > 4 * multiprocessors && warps <= 8 * multiprocessors ? 8 : 4;
+    return {
+      ...{ module: layout.module, name: kernelName(kind, dtype, layout), grid: [Math.ceil(warps / perBlock), 1, 1], threads: 32 * perBlock },
+      ...{ sharedBytes: sharedBytes(layout, 'whole', perBlock), values },
+    };
+  };
   const states = shape.batch * shape.channels * shape.dState;
   const combine: PlannedKernel = {
     ...{ module: layout.module, name: `combine_${direction}`, grid: [Math.ceil(states / 128), 1, 1], threads: 128 },
@@ -142,7 +149,6 @@ function splitWalk(shape: ScanShape, layout: Layout, slices: number, { direction
   const words = `${name}: ${grid} blocks, whose ${slices} warps share ${layout.channels} channels and take tiles of ${layout.steps} steps in turn`;
   return { kernels: [kernel], segments: 1, words };
 }
-
 
 /** As a split walk, but the warps hand states on instead of meeting at barriers. */
 function chainWalk(shape: ScanShape, layout: Layout, warps: number, { dtype }: WalkOptions): Walk {

@@ -127,7 +127,7 @@ export function planScan(shape: ScanShape, options: ScanPlanOptions): ScanPlan {
     return checkGrids({ ...common, ...nothing, scratchBytes, scratch, checkpointBytes: 0, kernels, explanation });
   }
 
-  const walkOptions = { dtype, chunk, multiprocessors };
+  const walkOptions = { dtype, chunk, multiprocessors, leavesCheckpoints: checkpoints || pass === 'backward' };
   const override = options.override;
   const forward = planWalk(shape, { ...walkOptions, direction: 'forward', ...(pass === 'forward' && { override }) });
   const stateBytes = shape.batch * chunks * shape.channels * shape.dState * width * 4;

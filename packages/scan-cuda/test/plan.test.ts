@@ -12,7 +12,7 @@ const mamba: ScanShape = {
 function coverage(shape: ScanShape, kernel: PlannedKernel, channels: number): number {
   const { segments = 1, segmentSteps = 0 } = kernel.values ?? {};
   const steps = segments > 1 ? segments * segmentSteps : shape.length;
-  const warps = segments > 1 || kernel.threads === 128 ? (kernel.grid[0] * kernel.threads) / 32 : kernel.grid[0];
+  const warps = (kernel.grid[0] * kernel.threads) / 32;
   return (warps / segments) * channels * steps;
 }
 
@@ -22,7 +22,13 @@ describe('plans', () => {
     expect(plan.kernels.map(({ name }) => name)).toEqual(['forward_bf16_n16k4r2']);
     expect(coverage(mamba, plan.kernels[0], 16)).toBe(mamba.batch * mamba.channels * mamba.length);
     expect(plan.scratchBytes).toBe(0);
-    expect(plan.explanation).toContain('blocks of 4 warps with 16 channels each');
+    expect(plan.explanation).toContain('128 blocks of 8 warps with 16 channels each');
+    for (const batch of [8, 32, 64]) {
+      const [{ name, threads, grid }] = planScan({ ...mamba, batch, channels: 2048 }, { pass: 'forward' }).kernels;
+      expect(name).toBe('forward_f32_n16k4r2');
+      // one block of 8 warps to a multiprocessor, or several of 4
+      expect([grid[0], threads]).toEqual(batch === 8 ? [128, 256] : [batch * 32, 128]);
+    }
   });
 
   it('cut one long sequence into segments of whole chunks, which cover it', () => {
@@ -41,9 +47,11 @@ describe('plans', () => {
 
   it('take chains of warps where channels are few', () => {
     const names = (shape: ScanShape): string[] => planScan(shape, { pass: 'forward', dtype: 'bf16' }).kernels.map(({ name }) => name);
-    expect(names({ ...mamba, batch: 2, length: 16384 })).toEqual(['forward_chain_bf16_n16k4r2t8']);
-    expect(names({ ...mamba, batch: 1, length: 32768 })).toEqual(['forward_chain_bf16_n16k4r1t8']);
-    expect(names({ ...mamba, batch: 1, channels: 1536 })).toEqual(['forward_chain_bf16_n16k8r3t8']);
+    expect(names({ ...mamba, batch: 2, length: 16384 })).toEqual(['forward_chain_bf16_n16k4r2t8c']);
+    expect(names({ ...mamba, batch: 1, length: 32768 })).toEqual(['forward_chain_bf16_n16k4r1t16c']);
+    expect(names({ ...mamba, batch: 1, channels: 1536 })).toEqual(['forward_chain_bf16_n16k8r3t8c']);
+    const saving = planScan({ ...mamba, batch: 1, length: 32768 }, { pass: 'forward', dtype: 'bf16', checkpoints: true });
+    expect([saving.chunk, saving.kernels[0].name]).toEqual([8, 'forward_chain_bf16_n16k4r1t8a']); // tiles no longer than a chunk
     const { kernels } = planScan({ ...mamba, batch: 1, length: 32768 }, { pass: 'backward', dtype: 'bf16', checkpoints: true });
     expect(kernels.map(({ name }) => name)).toEqual(['adjoint_ends_bf16_n16k4', 'combine_adjoint', 'backward_chain_bf16_n16k4t8']);
     for (const { values } of kernels) expect(values!.segments * values!.segmentSteps).toBeGreaterThanOrEqual(32768);

@@ -1,3 +1,3 @@
 // Made by scripts/build-kernels.mjs: SHA-256 of the files in kernels/ that the PTX was made from.
 export const sourcesHash: string =
-  'c137ba06da62d9c190e7c50cb68d529cb1370692c601cf2cd7e0c0e17b77bd25';
+  '52f87312ff82bb4d47228cef36d5051133b891f7c8f473fe30d2a51cb185abef';

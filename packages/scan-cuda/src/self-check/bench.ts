@@ -153,7 +153,7 @@ export async function benchScan(context: CudaContext, kernels: CudaScan, entry: 
   return {
     ...{ shape: scan, dtype: entry.dtype, ...results, floors: floorsOf(scan, entry.dtype, ceilings), official: entry.official },
     speedup: [entry.official[0] / results.forward.median, entry.official[1] / results.both.median],
-    plans: [savingPlan.explanation, backwardPlan.explanation],
+    plans: [forwardPlan.explanation, `${savingPlan.explanation}; ${backwardPlan.explanation}`],
     memory: { checkpointBytes: backwardPlan.checkpointBytes, scratchBytes: backwardPlan.scratchBytes },
   };
 }

@@ -24,6 +24,10 @@ const kernelCases: readonly ScanCase[] = [
     kernelCase(2, 100, 64, dState, 1, true, index),
     kernelCase(1, 333, 96, dState, 3, false, index + 10),
   ]),
+  // rounds of whole tiles, and what is left after them; in channels of which every layout of 16 states makes whole tiles
+  kernelCase(1, 1024, 96, 16, 2, false, 20),
+  kernelCase(1, 1003, 48, 16, 1, false, 21),
+  { ...kernelCase(2, 257, 96, 16, 2, false, 22), features: { ...noResets, z: false } },
 ];
 
 function kernelCase(batch: number, length: number, channels: number, dState: number, groups: number, resets: boolean, seed: number): ScanCase {

@@ -24,8 +24,12 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
     print(`${title} ${label} ${median.toFixed(4)}`);
     for (const pointer of Object.values(extra)) context.free(pointer);
   };
-  const forward = (label: string, override: PlanOverride): Promise<void> =>
-    run(`forward ${label}`, { ...base, pass: 'forward', override }, () => true, false);
+  const forward = async (label: string, override: PlanOverride): Promise<void> => {
+    for (const checkpoints of [false, true]) {
+      const title = checkpoints ? 'forward with checkpoints' : 'forward';
+      await run(`${title} ${label}`, { ...base, checkpoints, pass: 'forward', override }, () => true, false);
+    }
+  };
   const walk = async (label: string, override: PlanOverride): Promise<void> => {
     await forward(label, override);
     await run(`adjoint ${label}`, { ...base, pass: 'backward', override }, (kernel) => kernel.includes('adjoint'), false);
@@ -49,7 +53,7 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
   for (const { name, channels, maxWarps } of layoutsOf(scan, 'forward chain')) {
     for (const slices of [1, 2, 3, 4, 5, 6, 8, 12, 16].filter((count) => count <= maxWarps)) {
       const warps = (perMultiprocessor / channels) * slices;
-      if (slices === 1 || (warps >= 7 && warps <= 24)) await forward(`chain ${name} of ${slices}`, { walk: name, slices });
+      if (warps >= 5 && warps <= 24) await forward(`chain ${name} of ${slices}`, { walk: name, slices });
     }
   }
   await backward('n16k4', { backward: 'n16k4' });
