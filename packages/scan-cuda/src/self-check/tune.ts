@@ -24,10 +24,11 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
     print(`${title} ${label} ${median.toFixed(4)}`);
     for (const pointer of Object.values(extra)) context.free(pointer);
   };
-  const forward = async (label: string, override: PlanOverride): Promise<void> => {
-    for (const checkpoints of [false, true]) {
-      const title = checkpoints ? 'forward with checkpoints' : 'forward';
-      await run(`${title} ${label}`, { ...base, checkpoints, pass: 'forward', override }, () => true, false);
+  const { chunk } = arrays.plan;
+  const forward = async (label: string, override: PlanOverride, steps = 1): Promise<void> => {
+    for (const checkpoints of steps <= chunk ? [false, true] : [false]) {
+      const pass = checkpoints ? 'forward with checkpoints' : 'forward';
+      await run(`${pass} ${label}`, { ...base, checkpoints, pass: 'forward', override }, () => true, false);
     }
   };
   const walk = async (label: string, override: PlanOverride): Promise<void> => {
@@ -50,10 +51,10 @@ export async function tuneScan(context: CudaContext, kernels: CudaScan, entry: B
   for (const { name, masked } of layoutsOf(scan, 'split and backward')) {
     if (!masked) for (const slices of [4, 8]) await walk(`${name} slices ${slices}`, { walk: name, slices });
   }
-  for (const { name, channels, maxWarps } of layoutsOf(scan, 'forward chain')) {
+  for (const { name, channels, maxWarps, steps } of layoutsOf(scan, 'forward chain')) {
     for (const slices of [1, 2, 3, 4, 5, 6, 8, 12, 16].filter((count) => count <= maxWarps)) {
       const warps = (perMultiprocessor / channels) * slices;
-      if (warps >= 5 && warps <= 24) await forward(`chain ${name} of ${slices}`, { walk: name, slices });
+      if (warps >= 5 && warps <= 24) await forward(`chain ${name} of ${slices}`, { walk: name, slices }, steps);
     }
   }
   await backward('n16k4', { backward: 'n16k4' });
