@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compile, concat, type Device, type DType, fromBFloat16, fromFloat16, grad, longConv, matmul, reference, scope, sort, cumsum, tensor, toBFloat16, toFloat16, type Tensor } from '@mamba-ts/tensor';
+import { compile, concat, type Device, type DType, fromBFloat16, fromFloat16, grad, longConv, matmul, reference, scatterAdd, scope, sort, cumsum, tensor, toBFloat16, toFloat16, type Tensor } from '@mamba-ts/tensor';
 import { randomSource, randomValues, relativeError } from '@mamba-ts/tensor/conformance';
 import { longConvBy } from '../src/routines/long-conv';
 import { matmulBy, type Way } from '../src/routines/matmul';
@@ -113,6 +113,15 @@ describe.skipIf(missing !== null)(`kernels${missing === null ? '' : ` (${missing
     agree((on) => {
       const x = random(6, [2, 3000], on);
       return [sort(x).values, sort(x).indices.cast('float32'), cumsum(x, 1), cumsum(x, 1, true)];
+    }, 1e-5));
+
+  it.each([
+    [2100, 4, 3],
+    [9000, 7, 130],
+  ])('%i updates added into %i rows of %i, in slices', (count, rows, width) =>
+    agree((on) => {
+      const ids = tensor(Int32Array.from({ length: count }, (_, i) => (i * 7919 + (i >> 3)) % rows), { shape: [count], device: on });
+      return scatterAdd(random(15, [count, width], on), ids, rows);
     }, 1e-5));
 
   /** Long convolutions as on a device of these limits. */
