@@ -1,13 +1,13 @@
 import {
   type Backend, byteSize, DeviceError, DeviceLostError, type DeviceBuffer, type DType, type Executable, type HalfInputs, type HostArray, type Kernel, type Program, readValues,
-  type RoutineCall, writeValues,
+  type RoutineCall, type ViewInputs, writeValues,
 } from '@mamba-ts/tensor';
 import { WebGpuScan } from '@mamba-ts/scan-webgpu';
 import { BufferPool, bufferUsage, WebGpuBuffer } from './buffer';
 import { WebGpuExecutable } from './executable';
 import { faultBytes, FaultRecord } from './faults';
 import { PipelineCache } from './pipelines';
-import { type Capabilities, halfInputs, type WebGpuRoutine } from './routine';
+import { type Capabilities, halfInputs, viewInputs, type WebGpuRoutine } from './routine';
 import { webgpuRoutines } from './routines';
 import type { Runtime } from './runtime';
 
@@ -29,6 +29,7 @@ export class WebGpuBackend implements Backend, Runtime {
   readonly arenaAlignment: number;
   readonly maxKernelBuffers: number;
   readonly halfInputs: HalfInputs = halfInputs;
+  readonly viewInputs: ViewInputs = viewInputs;
   readonly pool: BufferPool;
   readonly pipelines: PipelineCache;
   readonly faults: FaultRecord;

@@ -1,4 +1,4 @@
-import { byteSize, type Epilogue, type HalfInputs, type Kernel, type Program, type RoutineCall, type RoutineStep, type TensorSpec } from '@mamba-ts/tensor';
+import { byteSize, type Epilogue, type HalfInputs, type Kernel, type Program, type RoutineCall, type RoutineStep, type TensorSpec, type ViewInputs } from '@mamba-ts/tensor';
 import type { WebGpuScan } from '@mamba-ts/scan-webgpu';
 import type { ElementType, PassBinding, Resource, Work } from './pass';
 
@@ -31,6 +31,9 @@ export interface WebGpuRoutine {
 
 /** Operands that are read as stored when they are bfloat16 or float16. */
 export const halfInputs: HalfInputs = { matmul: [0, 1], gather: [0] };
+
+/** Operands that are read where they lie inside larger ones: rows of two leading axes. */
+export const viewInputs: ViewInputs = { matmul: { 0: 2 } };
 
 /** Can this call find an id out of range? */
 export function raisesFaults(call: RoutineCall): boolean {

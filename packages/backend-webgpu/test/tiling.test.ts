@@ -4,8 +4,8 @@ import { tileBytes, tileThreads } from '../src/routines/matmul/tile';
 import { tilingOf } from '../src/routines/matmul/tiling';
 
 const product = (m: number, k: number, n: number, batch = 1): Problem => {
-  const factor = { dtype: 'float32', k, shared: batch === 1, vectors: true } as const;
-  return { batch, m, n, k, a: { ...factor, name: 'a', outer: m, along: 'k' }, b: { ...factor, name: 'b', outer: n, along: 'outer' } };
+  const factor = { dtype: 'float32', k, shared: batch === 1, offset: 0, vectors: true } as const;
+  return { batch, m, n, k, a: { ...factor, name: 'a', outer: m, along: 'k', pitch: k }, b: { ...factor, name: 'b', outer: n, along: 'outer', pitch: n } };
 };
 
 describe('tiles of a product', () => {

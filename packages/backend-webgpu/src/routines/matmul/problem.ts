@@ -11,6 +11,9 @@ export interface Factor {
   readonly along: 'outer' | 'k';
   /** The same matrix for every one of the batch. */
   readonly shared: boolean;
+  /** Elements from one line of contiguous ones to the next, and before the first line: more than a line holds, and than 0, in a view. */
+  readonly pitch: number;
+  readonly offset: number;
   /** Four contiguous elements are read at once. */
   readonly vectors: boolean;
 }
@@ -32,10 +35,12 @@ export function problemOf(call: RoutineCall, scalar: { readonly a: boolean; read
   const { transposeA, transposeB } = call.attributes;
   const k = transposeA ? specA.shape[1] : specA.shape[2];
   const factor = (name: 'a' | 'b', spec: typeof specA, outer: number, outerFirst: boolean): Factor => {
-    // A single row or column is contiguous along k either way.
-    const along = outerFirst || outer === 1 ? 'k' : 'outer';
-    const vectors = (along === 'k' ? k : outer) % 4 === 0 && k > 0 && !scalar[name];
-    return { name, dtype: spec.dtype, outer, k, along, shared: spec.shape[0] === 1, vectors };
+    // A single row or column that is no view is contiguous along k either way.
+    const along = outerFirst || (outer === 1 && !spec.view) ? 'k' : 'outer';
+    const line = along === 'k' ? k : outer;
+    const { pitch, offset } = spec.view ?? { pitch: line, offset: 0 };
+    const vectors = [line, pitch, offset].every((x) => x % 4 === 0) && k > 0 && !scalar[name];
+    return { name, dtype: spec.dtype, outer, k, along, shared: spec.shape[0] === 1, pitch, offset, vectors };
   };
   return { batch, m, n, k, a: factor('a', specA, m, !transposeA), b: factor('b', specB, n, Boolean(transposeB)) };
 }
@@ -43,6 +48,12 @@ export function problemOf(call: RoutineCall, scalar: { readonly a: boolean; read
 export function factorType({ dtype, vectors }: Factor): 'f32' | 'u32' | 'vec4<f32>' | 'vec2<u32>' {
   if (dtype === 'float32') return vectors ? 'vec4<f32>' : 'f32';
   return vectors ? 'vec2<u32>' : 'u32';
+}
+
+/** WGSL expression of the first element that `batch` reads. */
+export function firstElement({ outer, k, along, shared, pitch, offset }: Factor): string {
+  const start = shared ? '' : `batch * ${(along === 'k' ? outer : k) * pitch}u`;
+  return [start, ...(offset > 0 || shared ? [`${offset}u`] : [])].filter((s) => s).join(' + ');
 }
 
 /** WGSL expression of the element of a factor at element number `at`. */
@@ -75,19 +86,18 @@ export function widening(factor: Factor): string {
  * results are not stored.
  */
 export function blockLoader(factor: Factor): string {
-  const { name, outer, k, along, shared, vectors } = factor;
+  const { name, outer, k, along, pitch, vectors } = factor;
   const lines = [`fn load_${name}(batch: u32, o: u32, p: u32) -> vec4<f32> {`];
-  const base = shared ? '' : `batch * ${outer * k}u + `;
   if (k === 0) return `${lines[0]}\n  return vec4<f32>();\n}`;
   if (along === 'k') {
-    lines.push(`  let row = ${base}min(o, ${outer - 1}u) * ${k}u;`);
+    lines.push(`  let row = ${firstElement(factor)} + min(o, ${outer - 1}u) * ${pitch}u;`);
     if (vectors) lines.push(`  if (p >= ${k}u) { return vec4<f32>(); }`, `  return ${vectorAt(factor, 'row + p')};`);
     else {
       const one = elementAt(factor, 'row + p + e');
       lines.push('  var v = vec4<f32>();', `  for (var e = 0u; e < 4u; e++) { if (p + e < ${k}u) { v[e] = ${one}; } }`, '  return v;');
     }
   } else {
-    lines.push(`  if (p >= ${k}u) { return vec4<f32>(); }`, `  let row = ${base}p * ${outer}u;`);
+    lines.push(`  if (p >= ${k}u) { return vec4<f32>(); }`, `  let row = ${firstElement(factor)} + p * ${pitch}u;`);
     if (vectors) lines.push(`  return ${vectorAt(factor, `row + min(o, ${outer - 4}u)`)};`);
     else {
       const one = elementAt(factor, `row + min(o + e, ${outer - 1}u)`);

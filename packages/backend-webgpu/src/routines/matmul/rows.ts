@@ -2,7 +2,7 @@ import type { Pass } from '../../pass';
 import type { StepMemory } from '../../routine';
 import { tree } from '../row-team';
 import { type Finish, finishRow } from './finish';
-import { elementAt, factorType, type Problem, vectorAt, widening } from './problem';
+import { elementAt, factorType, firstElement, type Problem, vectorAt, widening } from './problem';
 
 /* Few rows by a matrix: the matrix is read once, at the speed of memory. */
 
@@ -16,7 +16,7 @@ export function alongK(p: Problem, memory: StepMemory, finish: Finish): Pass {
   const steps = p.k / step;
   const team = steps > 256 ? 128 : 64;
   const quads = Math.ceil(p.n / 4);
-  const at = { a: (i: number) => `a_row + ${i * p.k}u + v * ${step}u`, b: (j: number) => `b_row${j} + v * ${step}u` };
+  const at = { a: (i: number) => `a_row + ${i * p.a.pitch}u + v * ${step}u`, b: (j: number) => `b_row${j} + v * ${step}u` };
   const read = { a: (i: number) => (vectors ? vectorAt : elementAt)(p.a, at.a(i)), b: (j: number) => (vectors ? vectorAt : elementAt)(p.b, at.b(j)) };
   const rows = Array.from({ length: p.m }, (_, i) => i);
   const columns = [0, 1, 2, 3];
@@ -24,8 +24,8 @@ export function alongK(p: Problem, memory: StepMemory, finish: Finish): Pass {
   const body = [
     `let batch = group / ${quads}u;`,
     `let column0 = (group % ${quads}u) * 4u;`,
-    `let a_row = ${p.a.shared ? '0u' : `batch * ${p.m * p.k}u`};`,
-    ...columns.map((j) => `let b_row${j} = ${p.b.shared ? '' : `batch * ${p.n * p.k}u + `}min(column0 + ${j}u, ${p.n - 1}u) * ${p.k}u;`),
+    `let a_row = ${firstElement(p.a)};`,
+    ...columns.map((j) => `let b_row${j} = ${firstElement(p.b)} + min(column0 + ${j}u, ${p.n - 1}u) * ${p.b.pitch}u;`),
     ...rows.map((i) => `var sum${i} = vec4<f32>();`),
     `for (var v = lane; v < ${steps}u; v += ${team}u) {`,
     ...columns.map((j) => `  let y${j} = ${read.b(j)};`),
@@ -58,14 +58,14 @@ export function alongN(p: Problem, memory: StepMemory, finish: Finish): Pass {
     ? vectorAt(p.b, 'b_row + r * BN + column'.replace('BN', `${p.n}u`))
     : `vec4<f32>(${[0, 1, 2, 3].map((e) => elementAt(p.b, `b_row + r * ${p.n}u + min(column0 + ${e}u, ${p.n - 1}u)`)).join(', ')})`;
   // a's rows may lie along k or along m.
-  const a = (i: number): string => elementAt(p.a, p.a.along === 'k' ? `a_row + ${i * p.k}u + r` : `a_row + r * ${p.m}u + ${i}u`);
+  const a = (i: number): string => elementAt(p.a, p.a.along === 'k' ? `a_row + ${i * p.a.pitch}u + r` : `a_row + r * ${p.a.pitch}u + ${i}u`);
   const body = [
     `let batch = group / ${blocks}u;`,
     `let column0 = (group % ${blocks}u) * ${width}u + (lane % ${across}u) * 4u;`,
     `let column = min(column0, ${Math.max(0, p.n - 4)}u);`,
     `let y = lane / ${across}u;`,
-    `let a_row = ${p.a.shared ? '0u' : `batch * ${p.m * p.k}u`};`,
-    `let b_row = ${p.b.shared ? '0u' : `batch * ${p.n * p.k}u`};`,
+    `let a_row = ${firstElement(p.a)};`,
+    `let b_row = ${firstElement(p.b)};`,
     ...rows.map((i) => `var sum${i} = vec4<f32>();`),
     `for (var r = y; r < ${p.k}u; r += ${deep}u) {`,
     `  let v = ${b};`,

@@ -1,4 +1,4 @@
-import { elementAt, type Factor, type Problem, vectorOf } from './problem';
+import { elementAt, type Factor, firstElement, type Problem, vectorOf } from './problem';
 import { slabStride, type Split, type Tile } from './tile';
 
 const components = ['x', 'y', 'z', 'w'] as const;
@@ -46,15 +46,15 @@ export function stagingOf(p: Problem, tile: Tile, split: Split, threads: number)
 
 /** Neighbours read neighbouring memory. `at` is where the piece lies in the slab at k = 0, in vectors or elements. */
 function place({ factor, extent, id, number, active }: Piece, tile: Tile): string[] {
-  const { name, outer, k, along, shared, vectors } = factor;
+  const { name, outer, along, pitch, vectors } = factor;
   const across = along === 'k' ? tile.k / 4 : extent / 4;
   const [o, q] = along === 'k' ? [`${number} / ${across}u`, `(${number} % ${across}u) * 4u`] : [`(${number} % ${across}u) * 4u`, `${number} / ${across}u`];
   const index = `${name === 'a' ? 'row0' : 'column0'} + o_${id}`;
   // Outer indices beyond the matrix read its last ones, whose results are not stored.
   const last = along === 'outer' && vectors ? outer - 4 : outer - 1;
   const inside = outer % extent === 0 ? `(${index})` : `min(${index}, ${last}u)`;
-  const base = shared ? '' : `batch * ${outer * k}u + `;
-  const at = along === 'k' ? `${base}${inside} * ${k}u + q_${id}` : `${base}q_${id} * ${outer}u + ${inside}`;
+  const [line, within] = along === 'k' ? [inside, `q_${id}`] : [`q_${id}`, inside];
+  const at = `${firstElement(factor)} + ${line} * ${pitch}u + ${within}`;
   return [
     `let o_${id} = ${o};`,
     `let q_${id} = ${q};`,
@@ -68,16 +68,16 @@ function place({ factor, extent, id, number, active }: Piece, tile: Tile): strin
 
 /** @param whole k is a multiple of slabs; else there are zeros beyond it */
 function fetch({ factor, id }: Piece, from: string, whole: boolean): string[] {
-  const { outer, k, along, vectors } = factor;
+  const { k, along, pitch, vectors } = factor;
   const zeroBeyond = (index: string, target: string, value: string, zero: string): string =>
     whole ? `${target} = ${value};` : `if (${index} < ${k}u) { ${target} = ${value}; } else { ${target} = ${zero}; }`;
   const p = `${from} + q_${id}`;
   if (vectors) {
-    const step = along === 'k' ? `(${from}) / 4u` : `(${from}) * ${outer / 4}u`;
+    const step = along === 'k' ? `(${from}) / 4u` : `(${from}) * ${pitch / 4}u`;
     return [zeroBeyond(p, `l_${id}`, vectorOf(factor, `at_${id} + ${step}`), 'vec4<f32>()')];
   }
   return four.map((e) => {
-    const element = along === 'k' ? `at_${id} + ${from} + ${e}u` : `at_${id} + (${from}) * ${outer}u + min(${e}u, left_${id})`;
+    const element = along === 'k' ? `at_${id} + ${from} + ${e}u` : `at_${id} + (${from}) * ${pitch}u + min(${e}u, left_${id})`;
     return zeroBeyond(along === 'k' ? `${p} + ${e}u` : p, `l_${id}.${components[e]}`, elementAt(factor, element), '0.0');
   });
 }
