@@ -2,13 +2,14 @@
 //   self-check [--fixtures FOLDER] [--bench] [--tune PATTERN] [--large] [--only PATTERN] [--images FOLDER] [--json FILE]
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runChecks } from '@mamba-ts/scan/conformance';
 import { CudaContext } from './driver/index';
 import { kernelImage } from './kernel-images';
 import type { Layout } from './layout';
 import { CudaScan } from './scan';
 import { type BenchRow, benchScan, benchShapes, printRow, tableHead } from './self-check/bench';
 import { measureCeilings } from './self-check/ceilings';
-import { type Check, contractChecks } from './self-check/contract';
+import { contractChecks } from './self-check/contract';
 import { DeviceScan } from './self-check/device-scan';
 import { fixtureChecks } from './self-check/fixtures';
 import { largeChecks } from './self-check/large';
@@ -22,21 +23,6 @@ const valueOf = (flag: string): string | undefined => (has(flag) ? args[args.ind
 async function imageIn(folder: string, module: Layout['module']): Promise<Uint8Array> {
   const file = ['cubin', 'ptx'].map((kind) => join(folder, `${module}.${kind}`)).find((path) => existsSync(path));
   return file === undefined ? kernelImage(module) : readFileSync(file);
-}
-
-async function runChecks(checks: readonly Check[]): Promise<number> {
-  let failed = 0;
-  const start = performance.now();
-  for (const { name, body } of checks) {
-    try {
-      await body();
-    } catch (error) {
-      failed++;
-      if (failed <= 40) console.log(`FAILED ${name}\n       ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  console.log(`${checks.length - failed} of ${checks.length} checks passed in ${((performance.now() - start) / 1000).toFixed(1)} s`);
-  return failed;
 }
 
 async function main(): Promise<number> {
@@ -56,7 +42,10 @@ async function main(): Promise<number> {
       ...(has('--large') ? largeChecks(context) : []),
     ];
     if (!has('--large')) console.log('left out: arrays beyond 2^31 elements (no --large)');
-    failed = await runChecks(checks.filter((check) => only.test(check.name)));
+    failed = await runChecks(
+      checks.filter((check) => only.test(check.name)),
+      console.log,
+    );
   }
   if (has('--tune')) {
     const wanted = valueOf('--shapes')?.split(',');

@@ -1,10 +1,11 @@
 // Program: checks the kernels on this machine's adapter against the float64 reference, and times them.
 //   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--only TEXT] [--no-checks] [--json FILE] [--card NAME]
 import { writeFileSync } from 'node:fs';
+import { type Check, runChecks } from '@mamba-ts/scan/conformance';
 import { deviceLimits } from './limits';
 import { WebGpuScan } from './scan';
 import { type BenchRow, benchScan, benchShape, benchSizes, printRow, tableHead } from './self-check/bench';
-import { type Check, contractChecks, gridChecks, wayCases } from './self-check/contract';
+import { contractChecks, gridChecks, wayCases } from './self-check/contract';
 import { dawnGpu } from './self-check/dawn';
 import { DeviceScan } from './self-check/device-scan';
 import { fixtureChecks } from './self-check/fixtures';
@@ -15,31 +16,7 @@ const args = process.argv.slice(2);
 const has = (flag: string): boolean => args.includes(flag);
 const valueOf = (flag: string): string | undefined => (has(flag) ? args[args.indexOf(flag) + 1] : undefined);
 
-/** Runs checks several at a time, since most of their time shaders compile. */
-async function runChecks(checks: readonly Check[]): Promise<number> {
-  let failed = 0;
-  let next = 0;
-  const start = performance.now();
-  const worker = async (): Promise<void> => {
-    while (next < checks.length) {
-      const { name, body } = checks[next++];
-      try {
-        await body();
-      } catch (error) {
-        failed++;
-        if (failed <= 40)
-          console.log(`FAILED ${name}\n       ${error instanceof Error ? error.message.slice(0, 600) : String(error)}`);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
-  console.log(
-    `${checks.length - failed} of ${checks.length} checks passed in ${((performance.now() - start) / 1000).toFixed(1)} s`,
-  );
-  return failed;
-}
-
-function listChecks(device: GPUDevice, baseline: GPUDevice): Check[] {
+function checksOf(device: GPUDevice, baseline: GPUDevice): Check[] {
   const kernels = new WebGpuScan(device);
   const limits = deviceLimits(device);
   const scan = (settings: ConstructorParameters<typeof DeviceScan>[1] = {}): DeviceScan =>
@@ -93,7 +70,8 @@ async function main(): Promise<number> {
   let failed = 0;
   if (!has('--no-checks')) {
     const only = valueOf('--only') ?? '';
-    failed = await runChecks(listChecks(device, baseline).filter(({ name }) => name.includes(only)));
+    const checks = checksOf(device, baseline).filter(({ name }) => name.includes(only));
+    failed = await runChecks(checks, console.log, { atOnce: 8 }); // most of their time shaders compile
   }
   const kernels = new WebGpuScan(device);
   const tuned = args.flatMap((arg, index) =>

@@ -8,15 +8,18 @@ import {
   type ScanOutputGradients,
   type ScanShape,
 } from './types';
+import type { TestHooks } from './check-list';
 import { expectClose, expectSameBits } from './closeness';
 import { type ScanCase, scanCaseData, scanCases, uniformSource } from './grid';
 import { selectiveScanReference } from './reference';
 import { selectiveScanBackwardReference } from './reference-backward';
 import { type ScanPart, joinGradients, sliceBatch, sliceSteps, sliceTime, stateSize } from './time-slices';
 
+export { type Check, type TestHooks, listChecks, runChecks } from './check-list';
 export { expectClose, expectSameBits } from './closeness';
 export { checkRecordedCase, readRecordedCase, type RecordedCase } from './recorded-case';
 export { type ScanCase, type ScanCaseData, type ScanFeatures, scanCaseData, scanCases, uniformSource } from './grid';
+export { type ScanStorage, compareStored, everyFeature, float32Storage } from './stored-reference';
 
 /** What is tested. Results may be promises; arrays are float32. What is missing must be named in `unsupported`. */
 export interface ScanImplementation {
@@ -30,15 +33,6 @@ export interface ScanImplementation {
   ): ScanGradients | Promise<ScanGradients>;
   /** One step: y and the state after it, from the state before it in `inputs.initialState`. */
   stateUpdate?(shape: ScanShape, inputs: ScanInputs, options: ScanOptions): ScanOutput | Promise<ScanOutput>;
-}
-
-/** What the suite needs of a test runner; vitest, jest and mocha have it under these names. */
-export interface TestHooks {
-  describe(name: string, body: () => void): void;
-  it: {
-    (name: string, body: () => void | Promise<void>): void;
-    skip(name: string, body: () => void | Promise<void>): void;
-  };
 }
 
 export interface ScanTestOptions {

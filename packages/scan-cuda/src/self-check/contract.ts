@@ -1,22 +1,13 @@
 // The contract's suite and further checks on a card, without a test runner: `checks` is what test files and the program share.
-import { type ScanArgument, type ScanInputs, type ScanShape, selectiveScanBackwardReference, selectiveScanReference } from '@mamba-ts/scan';
-import { type ScanCase, expectClose, expectSameBits, scanCaseData, scanCases, testScan } from '@mamba-ts/scan/conformance';
+import type { ScanShape } from '@mamba-ts/scan';
+import { type Check, type ScanCase, type ScanStorage, compareStored, everyFeature, float32Storage, listChecks, scanCases, testScan } from '@mamba-ts/scan/conformance';
 import type { CudaContext } from '../driver/index';
 import { type Layout, layoutsOf } from '../layout';
 import type { PlanOverride } from '../plan';
 import { CudaScan } from '../scan';
 import { DeviceScan, fromBf16, toBf16 } from './device-scan';
 
-export interface Check {
-  readonly name: string;
-  readonly body: () => void | Promise<void>;
-}
-
-const everything = {
-  ...{ D: true, z: true, deltaBias: true, deltaSoftplus: true },
-  ...{ initialState: true, resets: true, gradLastState: true },
-};
-const noResets = { ...everything, resets: false };
+const noResets = { ...everyFeature, resets: false };
 
 /** Shapes on which every kernel that can run them is tried, whatever the plan would choose. */
 const kernelCases: readonly ScanCase[] = [
@@ -33,92 +24,39 @@ const kernelCases: readonly ScanCase[] = [
 function kernelCase(batch: number, length: number, channels: number, dState: number, groups: number, resets: boolean, seed: number): ScanCase {
   const shape: ScanShape = { batch, length, channels, dState, groups, complex: false, variableB: true, variableC: true };
   const name = `N${dState} L${length} B${batch} D${channels} G${groups}${resets ? ' +resets' : ''}`;
-  return { name, seed: 7000 + seed, shape, features: resets ? everything : noResets };
+  return { name, seed: 7000 + seed, shape, features: resets ? everyFeature : noResets };
 }
 
-const references = new Map<string, ReturnType<typeof computeReference>>();
-
-/** Inputs as stored, and what the reference makes of them; several kernels are compared with one. */
-function referenceOf(scanCase: ScanCase, bf16: boolean): ReturnType<typeof computeReference> {
-  const key = `${scanCase.seed} ${bf16}`;
-  const known = references.get(key) ?? computeReference(scanCase, bf16);
-  references.set(key, known);
-  return known;
-}
-
-function computeReference(scanCase: ScanCase, bf16: boolean) {
-  const { shape } = scanCase;
-  const data = scanCaseData(scanCase);
-  const round = (values: Float32Array): Float32Array => (bf16 ? fromBf16(toBf16(values)) : values);
-  const rounded: Partial<Record<ScanArgument, Float32Array>> = {};
-  for (const name of ['u', 'delta', 'z'] as const) if (data.inputs[name] !== undefined) rounded[name] = round(data.inputs[name]);
-  if (shape.variableB) rounded.B = round(data.inputs.B);
-  if (shape.variableC) rounded.C = round(data.inputs.C);
-  const inputs: ScanInputs = { ...data.inputs, ...rounded };
-  const gradients = { ...data.gradients, y: round(data.gradients.y) };
-  const { options } = data;
-  return {
-    ...{ inputs, gradients, options },
-    output: selectiveScanReference(shape, inputs, options),
-    expected: selectiveScanBackwardReference(shape, inputs, gradients, options),
-  };
-}
-
-async function compare(scan: DeviceScan, scanCase: ScanCase, tolerance: { forward: number; backward: number }, bf16: boolean): Promise<void> {
-  const { shape } = scanCase;
-  const { inputs, gradients, options, output, expected } = referenceOf(scanCase, bf16);
-  const actual = await scan.forward(shape, inputs, options);
-  expectClose('y', actual.y, output.y, tolerance.forward);
-  expectClose('last state', actual.lastState, output.lastState, 1e-5);
-  const first = await scan.backward(shape, inputs, gradients, options);
-  const second = await scan.backward(shape, inputs, gradients, options);
-  for (const [name, values] of Object.entries(expected) as [ScanArgument, Float64Array][]) {
-    const got = first[name] ?? new Float32Array();
-    expectClose(`gradient of ${name}`, got, values, tolerance.backward);
-    expectSameBits(`gradient of ${name}, again`, second[name] ?? new Float32Array(), got);
-  }
-}
-
-const exact = { forward: 1e-5, backward: 1e-4 };
-const rounded = { forward: 4e-3, backward: 6e-3 }; // bf16 has 8 bits: results are rounded by up to 2^-9
+/** bf16 has 8 bits: results are rounded by up to 2^-9. */
+const bf16Storage: ScanStorage = {
+  name: 'bf16',
+  round: (values) => fromBf16(toBf16(values)),
+  tolerance: { forward: 4e-3, backward: 6e-3 },
+};
 
 /** Everything that is checked on a card. */
 export function contractChecks(context: CudaContext, kernels: CudaScan): Check[] {
-  const checks: Check[] = [];
-  let group = '';
-  const it = Object.assign((name: string, body: Check['body']): void => void checks.push({ name: `${group}: ${name}`, body }), {
-    skip: (name: string): void => {
-      throw new Error(`nothing is left out, but ${name} was`);
-    },
-  });
-  const describe = (name: string, body: () => void): void => {
-    const outer = group;
-    group = outer === '' ? name : `${outer}: ${name}`;
-    body();
-    group = outer;
-  };
-  for (const checkpoints of [false, true]) {
-    const label = checkpoints ? 'CUDA float32, checkpoints from forward' : 'CUDA float32';
-    testScan({ describe, it }, label, () => new DeviceScan(context, { checkpoints }, kernels));
-  }
-  describe('CUDA bf16', () => {
-    for (const scanCase of scanCases) {
-      it(scanCase.name, () => compare(new DeviceScan(context, { dtype: 'bf16' }, kernels), scanCase, rounded, true));
+  return listChecks(({ describe, it }) => {
+    for (const checkpoints of [false, true]) {
+      const label = checkpoints ? 'CUDA float32, checkpoints from forward' : 'CUDA float32';
+      testScan({ describe, it }, label, () => new DeviceScan(context, { checkpoints }, kernels));
     }
-  });
-  for (const dtype of ['float32', 'bf16'] as const) {
-    describe(`every kernel, ${dtype}`, () => {
-      for (const scanCase of kernelCases) {
-        for (const [label, override] of waysOf(scanCase.shape)) {
-          it(`${label}, ${scanCase.name}`, async () => {
-            const scan = new DeviceScan(context, { dtype, override }, kernels);
-            await compare(scan, scanCase, dtype === 'bf16' ? rounded : exact, dtype === 'bf16');
-          });
-        }
+    describe('CUDA bf16', () => {
+      for (const scanCase of scanCases) {
+        it(scanCase.name, () => compareStored(new DeviceScan(context, { dtype: 'bf16' }, kernels), scanCase, bf16Storage));
       }
     });
-  }
-  return checks;
+    for (const dtype of ['float32', 'bf16'] as const) {
+      describe(`every kernel, ${dtype}`, () => {
+        for (const scanCase of kernelCases) {
+          for (const [label, override] of waysOf(scanCase.shape)) {
+            const scan = new DeviceScan(context, { dtype, override }, kernels);
+            it(`${label}, ${scanCase.name}`, () => compareStored(scan, scanCase, dtype === 'bf16' ? bf16Storage : float32Storage));
+          }
+        }
+      });
+    }
+  });
 }
 
 /** All the ways in which a scan can be run, whatever the plan would choose. */

@@ -1,11 +1,10 @@
 // Arrays of more than 2^31 elements: the end of a long scan must equal a short scan that starts from the state before it.
 import { type ScanShape, scanSize } from '@mamba-ts/scan';
-import { expectClose } from '@mamba-ts/scan/conformance';
+import { type Check, expectClose } from '@mamba-ts/scan/conformance';
 import type { CudaContext } from '../driver/index';
 import { planScan } from '../plan';
 import { CudaScan } from '../scan';
 import { BenchArrays } from './bench';
-import type { Check } from './contract';
 import { fromBf16 } from './device-scan';
 
 const tail = 64;

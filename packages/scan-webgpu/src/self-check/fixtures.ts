@@ -1,8 +1,7 @@
 // Cases of a public implementation: safetensors in the layout of shared/fixtures/selective-scan.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkRecordedCase, readRecordedCase, type ScanImplementation } from '@mamba-ts/scan/conformance';
-import type { Check } from './contract';
+import { type Check, checkRecordedCase, readRecordedCase, type ScanImplementation } from '@mamba-ts/scan/conformance';
 
 /** One check per case in `folder`. */
 export function fixtureChecks(folder: string, scan: Required<ScanImplementation>): Check[] {
