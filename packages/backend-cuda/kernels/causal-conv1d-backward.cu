@@ -4,17 +4,39 @@
 
 namespace {
 
-template <int W, int V> __device__ __forceinline__ void backward(const ConvArguments &p) {
+// With SiLU behind it the convolution is computed once more, from the samples that its weights' gradients need anyway.
+template <int W, int V, bool Silu> __device__ __forceinline__ void backward(const ConvArguments &p) {
   const long long groups = p.channels / V;
   const long long index = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (index >= p.batch * p.chunks * groups) return;
   const long long channel = index % groups * V, chunk = index / groups % p.chunks, b = index / groups / p.chunks;
   Vector<V> taps[W], next[W], sums[W], bias;  // next[d]: the gradient d steps later
+  Vector<V> window[W], convBias;  // window[d]: the sample d steps before the last that arrived
   loadTaps<W, V>(taps, p.weight, channel);
+  if (Silu && p.bias != nullptr)
+#pragma unroll
+    for (int i = 0; i < V; i++) convBias.v[i] = p.bias[channel + i];
   const auto arrive = [&](long long t) {
 #pragma unroll
     for (int d = W - 1; d >= 1; d--) next[d] = next[d - 1];
     next[0] = t >= 0 && t < p.length ? Vector<V>::load(p.gradY + (b * p.length + t) * p.channels + channel) : Vector<V>();
+    if constexpr (Silu) {
+#pragma unroll
+      for (int d = 0; d < W - 1; d++) window[d] = window[d + 1];
+      // Gradients from outside the sequence are 0.
+      if (t < 0 || t - (W - 1) >= p.length) return;
+      window[W - 1] = sampleAt<V>(p, b, t - (W - 1), channel);
+      if (t >= p.length) return;
+      Vector<V> y = convBias;
+      bool reaches = true;
+#pragma unroll
+      for (int d = 0; d < W; d++) {
+        reaches = reaches && !(d > 0 && isReset(p, b, t - d + 1));
+        if (reaches) y.add(taps[d], window[d]);
+      }
+#pragma unroll
+      for (int i = 0; i < V; i++) next[0].v[i] *= siluSlope(y.v[i]);
+    }
   };
   const auto leave = [&](long long t) {
     // Nothing before a reset reaches what comes at it or later.
@@ -30,6 +52,13 @@ template <int W, int V> __device__ __forceinline__ void backward(const ConvArgum
     return sum;
   };
   const long long begin = chunk * p.chunk, end = min(begin + p.chunk, p.length);
+  if constexpr (Silu) {
+#pragma unroll
+    for (int d = 1; d < W; d++) {
+      const long long t = end + W - 1 - d;
+      window[d] = t < p.length ? sampleAt<V>(p, b, t, channel) : Vector<V>();
+    }
+  }
 #pragma unroll
   for (int d = W - 2; d >= 0; d--) {
     arrive(end + d);
@@ -39,7 +68,7 @@ template <int W, int V> __device__ __forceinline__ void backward(const ConvArgum
   for (long long t = end - 1; t >= begin; t--) {
     arrive(t);
     gradient().store(p.gradX + (b * p.length + t) * p.channels + channel);
-    const Vector<V> x = Vector<V>::load(p.x + (b * p.length + t) * p.rowX + channel);
+    const Vector<V> x = Silu ? window[0] : Vector<V>::load(p.x + (b * p.length + t) * p.rowX + channel);
 #pragma unroll
     for (int d = 0; d < W; d++) sums[d].add(x, next[d]);
 #pragma unroll
@@ -68,8 +97,22 @@ template <int W, int V> __device__ __forceinline__ void backward(const ConvArgum
 }  // namespace
 
 #define BACKWARD(W, V) \
-  extern "C" __global__ void __launch_bounds__(128) conv_backward_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V>(p); }
+  extern "C" __global__ void __launch_bounds__(128) conv_backward_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, false>(p); } \
+  extern "C" __global__ void __launch_bounds__(128) conv_backward_silu_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, true>(p); }
 BACKWARD(2, 1) BACKWARD(2, 4) BACKWARD(3, 1) BACKWARD(3, 4) BACKWARD(4, 1) BACKWARD(4, 4)
+
+// Any width: gradY behind SiLU becomes the gradient before it, in `parts`, a thread an element.
+extern "C" __global__ void __launch_bounds__(128) conv_before_silu_any(const __grid_constant__ ConvArguments p) {
+  const long long index = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (index >= p.batch * p.length * p.channels) return;
+  const long long channel = index % p.channels, t = index / p.channels % p.length, b = index / p.channels / p.length;
+  float y = p.bias != nullptr ? p.bias[channel] : 0.f;
+  for (long long d = 0; d < p.width; d++) {
+    if (d > 0 && isReset(p, b, t - d + 1)) break;
+    y = fmaf(p.weight[channel * p.width + p.width - 1 - d], sampleAt<1>(p, b, t - d, channel).v[0], y);
+  }
+  p.parts[index] = p.gradY[index] * siluSlope(y);
+}
 
 // Any width, a thread an element of gradX or gradInitial.
 extern "C" __global__ void __launch_bounds__(128) conv_backward_any(const __grid_constant__ ConvArguments p) {
@@ -104,21 +147,21 @@ extern "C" __global__ void __launch_bounds__(128) conv_weights_any(const __grid_
   p.parts[index] = sum;
 }
 
-// Adds up the slices: 32 columns a block, whose 8 warps take every eighth slice.
-extern "C" __global__ void __launch_bounds__(256) conv_sum_slices(const __grid_constant__ ConvArguments p) {
-  __shared__ float shared[8][32];
+// Adds up the slices: 32 columns a block, whose 32 warps take every 32nd slice.
+extern "C" __global__ void __launch_bounds__(1024) conv_sum_slices(const __grid_constant__ ConvArguments p) {
+  __shared__ float shared[32][32];
   const long long columns = p.channels * (p.width + 1), column = static_cast<long long>(blockIdx.x) * 32 + threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   float sum = 0.f;
   if (column < columns) {
-#pragma unroll 4
-    for (long long slice = warp; slice < p.slices; slice += 8) sum += p.parts[slice * columns + column];
+#pragma unroll 8
+    for (long long slice = warp; slice < p.slices; slice += 32) sum += p.parts[slice * columns + column];
   }
   shared[warp][threadIdx.x % 32] = sum;
   __syncthreads();
   if (warp != 0 || column >= columns) return;
 #pragma unroll
-  for (int w = 1; w < 8; w++) sum += shared[w][threadIdx.x];
+  for (int w = 1; w < 32; w++) sum += shared[w][threadIdx.x];
   const long long channel = column / (p.width + 1), j = column % (p.width + 1);
   if (j == p.width) p.gradBias[channel] = sum;
   else p.gradWeight[channel * p.width + j] = sum;

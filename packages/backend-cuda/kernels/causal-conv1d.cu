@@ -31,6 +31,9 @@ template <int W, int V> __device__ __forceinline__ void forward(const ConvArgume
     Vector<V> sum = bias;
 #pragma unroll
     for (int d = W - 1; d >= 0; d--) sum.add(taps[d], past[d]);
+    if (p.silu)
+#pragma unroll
+      for (int i = 0; i < V; i++) sum.v[i] = silu(sum.v[i]);
     sum.store(p.y + (b * p.length + t) * p.channels + channel);
   }
 }
@@ -51,5 +54,5 @@ extern "C" __global__ void __launch_bounds__(128) conv_any(const __grid_constant
     if (d > 0 && isReset(p, b, t - d + 1)) break;
     sum = fmaf(p.weight[channel * p.width + p.width - 1 - d], sampleAt<1>(p, b, t - d, channel).v[0], sum);
   }
-  p.y[index] = sum;
+  p.y[index] = p.silu ? silu(sum) : sum;
 }

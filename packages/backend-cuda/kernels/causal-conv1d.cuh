@@ -11,6 +11,7 @@ struct ConvArguments {
   long long chunk;   // steps of a thread
   long long chunks;  // of a sequence
   long long slices;  // rows of parts
+  long long silu;    // y goes through SiLU
 };
 
 // V neighbouring channels.
@@ -53,6 +54,14 @@ template <int V> __device__ __forceinline__ Vector<V> sampleAt(const ConvArgumen
   if (t >= 0) return Vector<V>::load(p.x + (b * p.length + t) * p.rowX + channel);
   if (p.initial == nullptr) return Vector<V>();
   return Vector<V>::load(p.initial + (b * (p.width - 1) + p.width - 1 + t) * p.channels + channel);
+}
+
+__device__ __forceinline__ float silu(float y) { return __fdividef(y, 1.f + expf(-y)); }
+
+// Of silu(y).
+__device__ __forceinline__ float siluSlope(float y) {
+  const float s = __fdividef(1.f, 1.f + expf(-y));
+  return s * fmaf(y, 1.f - s, 1.f);
 }
 
 __device__ __forceinline__ bool isReset(const ConvArguments &p, long long b, long long t) {

@@ -20,6 +20,7 @@ export class CudaBackend implements Backend {
   readonly name = 'cuda';
   readonly description: string;
   readonly fuses = true;
+  readonly convolvesWithSilu = true;
   readonly arenaAlignment = 256;
   readonly halfInputs: NonNullable<Backend['halfInputs']>;
   readonly viewInputs: NonNullable<Backend['viewInputs']>;

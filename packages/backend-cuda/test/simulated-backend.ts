@@ -33,6 +33,7 @@ export class SimulatedBackend implements Backend {
   readonly name = 'cuda';
   readonly description: string;
   readonly fuses = true;
+  readonly convolvesWithSilu = true;
   readonly arenaAlignment: number = alignment;
   readonly halfInputs: NonNullable<Backend['halfInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.halfInputs ? [[name, r.halfInputs]] : [])));
   readonly viewInputs: NonNullable<Backend['viewInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.viewInputs ? [[name, r.viewInputs]] : [])));

@@ -46,6 +46,9 @@ export interface Backend {
    */
   readonly viewInputs?: ViewInputs;
 
+  /** Do causalConv1d and its backward have the attribute silu? Saves an activation and two passes over memory. Absent: SiLU is a step of its own. */
+  readonly convolvesWithSilu?: boolean;
+
   /** Null if this routine call can run here, else the reason why not (it ends up in the error message). */
   refuses(call: RoutineCall): string | null;
   /**

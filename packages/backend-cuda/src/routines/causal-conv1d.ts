@@ -7,7 +7,7 @@ import { firstElement, rowPitch } from '../views';
 /** Fields of `ConvArguments` (kernels/causal-conv1d.cuh), in order. */
 export const convFields = [
   'gradY', 'x', 'weight', 'bias', 'initial', 'resets', 'y', 'gradX', 'gradWeight', 'gradBias', 'gradInitial', 'parts',
-  'batch', 'length', 'channels', 'width', 'rowX', 'chunk', 'chunks', 'slices',
+  'batch', 'length', 'channels', 'width', 'rowX', 'chunk', 'chunks', 'slices', 'silu',
 ] as const;
 
 export type ConvLaunch = StructLaunch<(typeof convFields)[number]>;
@@ -57,12 +57,13 @@ export const causalConv1d: CudaRoutine = {
     const blocks = Math.ceil(threads / 128);
     const kernel: ConvLaunch = new StructLaunch(driver, host.kernel(ptx, name), { grid: [blocks], block: [128] }, convFields);
     const [specX] = call.inputs;
-    kernel.set({ ...s, rowX: rowPitch(specX as TensorSpec, s.channels), chunk, chunks });
+    const silu = Boolean(call.attributes.silu);
+    kernel.set({ ...s, rowX: rowPitch(specX as TensorSpec, s.channels), chunk, chunks, silu });
     return {
       launch(stream, { inputs: [x, weight, bias, initial, resets], outputs: [y] }) {
         if (blocks > 0) kernel.set({ x: firstElement(x, specX), weight, bias, initial, resets, y }).launch(stream);
       },
-      describe: () => `${name}, ${blocks} blocks, ${chunk} steps a thread`,
+      describe: () => `${name}, ${blocks} blocks, ${chunk} steps a thread${silu ? ', SiLU' : ''}`,
     };
   },
 };

@@ -62,8 +62,14 @@ function convolution(batch: number, length: number, channels: number, width: num
   const resets: Input = options.includes('r') ? [[batch, length], [0, 2], 'int32'] : null;
   const bias: Input = options.includes('b') ? [[channels]] : null;
   return [
-    routineCase('causalConv1d', [x, weight, bias, initial, resets], [[batch, length, channels]]),
-    routineCase('causalConv1dBackward', [x, x, weight, initial, resets], [[batch, length, channels], [channels, width], [channels], [batch, width - 1, channels]]),
+    ...[false, true].flatMap((silu) => {
+      const attributes: RoutineCall['attributes'] = silu ? { silu } : {};
+      const inputs = [x, x, weight, initial, resets, ...(silu ? [bias] : [])];
+      return [
+        routineCase('causalConv1d', [x, weight, bias, initial, resets], [[batch, length, channels]], attributes),
+        routineCase('causalConv1dBackward', inputs, [[batch, length, channels], [channels, width], [channels], [batch, width - 1, channels]], attributes),
+      ];
+    }),
   ];
 }
 

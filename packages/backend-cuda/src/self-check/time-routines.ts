@@ -34,6 +34,7 @@ function convolutions(batch: number, length: number, channels: number): Timed[] 
   const size = `${batch}×${length}×${channels}`;
   return [
     { name: `causalConv1d ${size}`, call: { name: 'causalConv1d', attributes: {}, inputs: [x, weight, bias, null, null], outputs: [x] }, copies: 3 },
+    { name: `causalConv1dBackward ${size} SiLU`, call: { name: 'causalConv1dBackward', attributes: { silu: true }, inputs: [x, x, weight, null, null, bias], outputs: [x, weight, bias, initial] }, copies: 3 },
     { name: `causalConv1dBackward ${size}`, call: { name: 'causalConv1dBackward', attributes: {}, inputs: [x, x, weight, null, null], outputs: [x, weight, bias, initial] }, copies: 3 },
   ];
 }
@@ -80,6 +81,7 @@ const cases: readonly Timed[] = [
   ...tableRoutines(262144, 256, 64),
   ...convolutions(8, 2048, 1536),
   ...convolutions(8, 256, 128),
+  ...convolutions(64, 4096, 128),
   ...[longConvolution(1, 1024, 768), longConvolution(1, 65536, 256)],
   ...[step(1, 1536), step(64, 4096)],
 ];

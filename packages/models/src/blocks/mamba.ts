@@ -72,15 +72,15 @@ export class MambaBlock extends Module implements SequenceLayer {
 
   forward(u: Tensor, { resets, gate }: SequenceOptions = {}): Tensor {
     const [x, z] = this.project(u, 3);
-    const y = this.layer.forward(silu(this.conv1d.forward(x, { resets })), { gate: z, resets });
+    const y = this.layer.forward(this.conv1d.forward(x, { resets, silu: true }), { gate: z, resets });
     return this.output(y, gate);
   }
 
   prefill(u: Tensor, state?: LayerState, { resets, gate }: SequenceOptions = {}): [Tensor, LayerState] {
     const [x, z] = this.project(u, 3);
-    const [convolved, conv] = this.conv1d.prefill(x, { initial: state && this.window(state), resets });
+    const [active, conv] = this.conv1d.prefill(x, { initial: state && this.window(state), resets, silu: true });
     const inner = state && nestedState('inner', state);
-    const [y, next] = this.layer.prefill(silu(convolved), inner, { gate: z, resets });
+    const [y, next] = this.layer.prefill(active, inner, { gate: z, resets });
     return [this.output(y, gate), { conv, ...nestState('inner', next) }];
   }
 

@@ -110,14 +110,14 @@ export class Mamba2Block extends Module implements SequenceLayer {
 
   forward(u: Tensor, { resets, gate }: SequenceOptions = {}): Tensor {
     const { z, xBC, dt } = this.project(u, 3);
-    const [x, selection] = this.split(this.conv1d.forward(xBC, { resets }), dt);
+    const [x, selection] = this.split(this.conv1d.forward(xBC, { resets, silu: true }), dt);
     return this.output(this.layer.forward(x, { ...this.innerGate(z), selection, resets }), z, gate);
   }
 
   prefill(u: Tensor, state?: LayerState, { resets, gate }: SequenceOptions = {}): [Tensor, LayerState] {
     const { z, xBC, dt } = this.project(u, 3);
-    const [convolved, conv] = this.conv1d.prefill(xBC, { initial: state && this.window(state), resets });
-    const [x, selection] = this.split(convolved, dt);
+    const [active, conv] = this.conv1d.prefill(xBC, { initial: state && this.window(state), resets, silu: true });
+    const [x, selection] = this.split(active, dt);
     const inner = state && nestedState('inner', state);
     const [y, next] = this.layer.prefill(x, inner, { ...this.innerGate(z), selection, resets });
     return [this.output(y, z, gate), { conv, ...nestState('inner', next) }];
@@ -126,7 +126,7 @@ export class Mamba2Block extends Module implements SequenceLayer {
   step(u: Tensor, state: LayerState, { gate }: StepOptions = {}): [Tensor, LayerState] {
     const { z, xBC, dt } = this.project(u, 2);
     const [convolved, conv] = this.conv1d.step(xBC, this.window(state));
-    const [x, selection] = this.split(convolved, dt);
+    const [x, selection] = this.split(silu(convolved), dt);
     const [y, next] = this.layer.step(x, nestedState('inner', state), { ...this.innerGate(z), selection });
     return [this.output(y, z, gate), { conv, ...nestState('inner', next) }];
   }
@@ -148,8 +148,7 @@ export class Mamba2Block extends Module implements SequenceLayer {
   }
 
   /** x, and B, C and Δ for a layer that takes them. */
-  private split(convolved: Tensor, dt: Tensor): [Tensor, Selection | undefined] {
-    const active = silu(convolved);
+  private split(active: Tensor, dt: Tensor): [Tensor, Selection | undefined] {
     const { dInner, selectionWidth } = this;
     if (selectionWidth === 0) return [active, undefined];
     const middle = dInner + selectionWidth / 2;

@@ -29,6 +29,8 @@ export interface Conv1dInput {
   readonly initial?: Tensor;
   /** int32 (batch, length): non-zero where a new packed sequence starts; nothing flows across. */
   readonly resets?: Tensor;
+  /** The result goes through SiLU, in the same pass where the device can. Default false. */
+  readonly silu?: boolean;
 }
 
 /**

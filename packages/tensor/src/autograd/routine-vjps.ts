@@ -80,9 +80,10 @@ const sort: RoutineVjp = ({ gradients, inputs, outputs }) => {
 /** Gradient rules of the routines. Those missing here (argmax, the backward routines of conv and scan) have none. */
 export const routineVjps: Partial<Record<RoutineName, RoutineVjp>> = {
   matmul,
-  causalConv1d: ({ gradients, inputs }) => {
+  causalConv1d: ({ gradients, inputs, attributes }) => {
     const [x, weight, bias, initial, resets] = inputs;
-    const [dx, dWeight, dBias, dInitial] = routines.causalConv1dBackward(gradients[0] as Node, x as Node, weight as Node, initial, resets);
+    const silu = attributes.silu ? { bias } : null;
+    const [dx, dWeight, dBias, dInitial] = routines.causalConv1dBackward(gradients[0] as Node, x as Node, weight as Node, initial, resets, silu);
     return [dx, dWeight, bias && dBias, initial && dInitial, null];
   },
   longConv: ({ gradients, inputs }) => {

@@ -133,6 +133,13 @@ const routineCases: DifferentiableCase[] = [
     integers: [{ shape: [2, 6], below: 2 }],
     run: ([x, w, initial], [resets]) => causalConv1d(x, w, { initial, resets }),
   },
+  { name: 'causalConv1d through SiLU', inputs: [input(-2, 2, 2, 6, 4), input(-1, 1, 4, 4), input(-1, 1, 4)], run: ([x, w, b]) => causalConv1d(x, w, { bias: b, silu: true }) },
+  {
+    name: 'causalConv1d through SiLU, initial and resets',
+    inputs: [input(-2, 2, 2, 7, 3), input(-1, 1, 3, 3), input(-1, 1, 3), input(-1, 1, 2, 2, 3)],
+    integers: [{ shape: [2, 7], below: 2 }],
+    run: ([x, w, bias, initial], [resets]) => causalConv1d(x, w, { bias, initial, resets, silu: true }),
+  },
   { name: 'longConv', inputs: [input(-1, 1, 2, 7, 3), input(-1, 1, 7, 3)], run: ([u, k]) => longConv(u, k) },
   { name: 'longConv, more taps than samples', inputs: [input(-1, 1, 1, 4, 2), input(-1, 1, 6, 2)], run: ([u, k]) => longConv(u, k) },
   {

@@ -4,8 +4,9 @@ import { compile } from '../compile/compile';
 import type { Device } from '../device';
 import { OutOfRangeError, TensorError } from '../errors';
 import { tensor, zeros } from '../functions/create';
+import { concat } from '../functions/join';
 import { silu } from '../functions/elementwise';
-import { crossEntropy, gather } from '../functions/routines';
+import { argmax, crossEntropy, gather } from '../functions/routines';
 import { nodesCreated } from '../graph/node';
 import { RandomGenerator } from '../random';
 import { scope } from '../scope';
@@ -115,6 +116,60 @@ export function testCompiledSteps(devices: Devices): void {
       }
       step.dispose();
       for (const v of [a, b, window, count]) v.dispose();
+    });
+
+    it('find the largest of a part of each row, as a head with more rows than tokens needs it', async () => {
+      const { device } = devices;
+      const [rows, width, part] = [5, 44, 41];
+      const source = randomSource(9);
+      const make = (...shape: number[]): Variable => scope(() => variable(tensor(randomValues(source, shape.reduce((a, b) => a * b, 1), -1, 1), { shape, device })));
+      const [a, b] = [make(rows, 8), make(width, 8)];
+      const step = compile(() => {
+        const product = a.matmul(b, { transposeB: true });
+        return [argmax(product.slice(1, 0, part)), product];
+      });
+      const [found, product] = step() as Tensor[];
+      const values = await product.data();
+      const expected = Array.from({ length: rows }, (_, r) => {
+        const row = Array.from(values.slice(r * width, r * width + part));
+        return row.indexOf(Math.max(...row));
+      });
+      expect(Array.from(await found.data())).toEqual(expected);
+      step.dispose();
+      for (const v of [a, b]) v.dispose();
+    });
+
+    it('shift windows of the last samples, oldest first', async () => {
+      const { device } = devices;
+      const source = randomSource(5);
+      const shapes = [[2, 3, 5], [1, 3, 8], [64, 3, 36], [2, 1, 4], [3, 7, 4], [2, 20, 3]] as const;
+      const make = (...shape: number[]): Variable => scope(() => variable(tensor(randomValues(source, shape.reduce((a, b) => a * b, 1), -1, 1), { shape, device })));
+      const windows = shapes.map((shape) => make(...shape));
+      const samples = shapes.map(([batch, , channels]) => make(batch, channels));
+      const step = compile(() =>
+        windows.map((window, i) => {
+          const seen = concat([window, samples[i].unsqueeze(1)], 1);
+          window.assign(seen.slice(1, 1));
+          return seen.sum(1);
+        }),
+      );
+      const plain = await Promise.all(windows.map(async (window) => Array.from(await window.data())));
+      for (let turn = 0; turn < 3; turn++) {
+        const sums = step() as Tensor[];
+        for (const [i, [batch, length, channels]] of shapes.entries()) {
+          const now = await samples[i].data();
+          const all = Array.from({ length: batch }, (_, b) => [
+            ...plain[i].slice(b * length * channels, (b + 1) * length * channels), ...now.slice(b * channels, (b + 1) * channels),
+          ]);
+          plain[i] = all.flatMap((column) => column.slice(channels));
+          expect(Array.from(await windows[i].data())).toEqual(plain[i]);
+          const expected = all.flatMap((column) => Array.from({ length: channels }, (_, c) => column.filter((__, at) => at % channels === c).reduce((a, b) => a + b, 0)));
+          (await sums[i].data()).forEach((v, at) => expect(Math.abs(v - expected[at])).toBeLessThan(1e-4));
+        }
+        for (const sample of samples) sample.write(Float32Array.from({ length: sample.size }, (_, at) => turn + at / 8));
+      }
+      step.dispose();
+      for (const v of [...windows, ...samples]) v.dispose();
     });
 
     it('update many variables, of equal and of other sizes, each by its own size', async () => {

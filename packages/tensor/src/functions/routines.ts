@@ -1,6 +1,7 @@
 import * as nodes from '../graph/routine-nodes';
 import { normalizeAxis } from '../shape';
 import { Tensor } from '../tensor';
+import { silu } from './elementwise';
 
 const nodeOf = (t: Tensor | undefined | null): Tensor['node'] | null => t?.node ?? null;
 
@@ -15,10 +16,12 @@ export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; tr
  * @param x (batch, length, channels)
  * @param weight (channels, width); `weight[:, width-1]` meets the current sample
  * @param options.bias (channels); `initial` (batch, width-1, channels): the inputs before t = 0; `resets` int32 (batch, length): non-zero where
- *   a new sequence starts
+ *   a new sequence starts; `silu`: the result goes through SiLU, in the same pass where the device can
  */
-export function causalConv1d(x: Tensor, weight: Tensor, options: { bias?: Tensor; initial?: Tensor; resets?: Tensor } = {}): Tensor {
-  return new Tensor(nodes.causalConv1d(x.node, weight.node, nodeOf(options.bias), nodeOf(options.initial), nodeOf(options.resets)));
+export function causalConv1d(x: Tensor, weight: Tensor, options: { bias?: Tensor; initial?: Tensor; resets?: Tensor; silu?: boolean } = {}): Tensor {
+  const inOne = options.silu === true && x.device.backend.convolvesWithSilu === true;
+  const y = new Tensor(nodes.causalConv1d(x.node, weight.node, nodeOf(options.bias), nodeOf(options.initial), nodeOf(options.resets), inOne));
+  return options.silu && !inOne ? silu(y) : y;
 }
 
 /**

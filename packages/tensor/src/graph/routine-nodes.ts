@@ -87,10 +87,11 @@ export function matmul(a: Node, b: Node, transposeA = false, transposeB = false)
   return reshape(y, [...batch, m, n]);
 }
 
-export function causalConv1d(x: Node, weight: Node, bias: Node | null, initial: Node | null, resets: Node | null): Node {
+/** `silu`: only where the backend `convolvesWithSilu`. */
+export function causalConv1d(x: Node, weight: Node, bias: Node | null, initial: Node | null, resets: Node | null, silu = false): Node {
   const op = 'causalConv1d';
   checkConv(op, x, weight, bias, initial, resets);
-  return routine(op, [x, weight, bias, initial, resets], {}, [{ shape: x.shape, dtype: 'float32' }])[0];
+  return routine(op, [x, weight, bias, initial, resets], silu ? { silu } : {}, [{ shape: x.shape, dtype: 'float32' }])[0];
 }
 
 function checkConv(op: string, x: Node, weight: Node, bias: Node | null, initial: Node | null, resets: Node | null): void {
@@ -108,10 +109,11 @@ function checkConv(op: string, x: Node, weight: Node, bias: Node | null, initial
 }
 
 /** Gradients of x, weight, bias, initial. */
-export function causalConv1dBackward(gradY: Node, x: Node, weight: Node, initial: Node | null, resets: Node | null): Node[] {
+/** `silu`: of the convolution with SiLU behind it, which had this bias. */
+export function causalConv1dBackward(gradY: Node, x: Node, weight: Node, initial: Node | null, resets: Node | null, silu: { readonly bias: Node | null } | null): Node[] {
   const [batch, , channels] = x.shape;
   const width = weight.shape[1];
-  return routine('causalConv1dBackward', [gradY, x, weight, initial, resets], {}, [
+  return routine('causalConv1dBackward', [gradY, x, weight, initial, resets, ...(silu ? [silu.bias] : [])], silu ? { silu: true } : {}, [
     f32(...x.shape), f32(channels, width), f32(channels), f32(batch, width - 1, channels),
   ]);
 }

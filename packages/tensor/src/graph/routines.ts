@@ -12,7 +12,9 @@
  *                           resets? int32 (batch, length) → y (batch, length, channels)
  *                           y_t = bias + sum_j weight[j] x_{t-(width-1)+j}; before the start: `initial` or zeros; a tap never reaches
  *                           across a reset at t' in (tap, t] (nor into `initial` past a reset at any t' <= t).
+ *                           attribute silu, where the backend says so (`Backend.convolvesWithSilu`): y is y_t · sigmoid(y_t)
  * causalConv1dBackward      gradY, x, weight, initial?, resets? → gradX, gradWeight, gradBias, gradInitial (zeros where initial is absent)
+ *                           with attribute silu a sixth input, bias?, from which the result before SiLU is computed again
  * longConv                  u (batch, length, channels), kernel (taps, channels) → y (batch, length, channels): y_t = sum_{j<=min(t,taps-1)} kernel_j u_{t-j}
  * longConvGradInput         gradY (batch, length, channels), kernel (taps, channels) → gradU: gradU_t = sum_j kernel_j gradY_{t+j}
  * longConvGradKernel        gradY, u (both batch, length, channels); attribute taps → (taps, channels): sum_{batch,t} gradY_t u_{t-j}

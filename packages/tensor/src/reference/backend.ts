@@ -80,6 +80,8 @@ export class ReferenceBackend implements Backend {
     to.integers = from.integers?.slice() ?? null;
   }
 
+  readonly convolvesWithSilu = true;
+
   refuses(): string | null {
     return null;
   }

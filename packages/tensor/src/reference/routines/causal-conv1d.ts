@@ -15,8 +15,8 @@ function forEachTap(
   }
 }
 
-/** Inputs x, weight, bias, initial, resets; output y. */
-export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets], [y]) => {
+/** Inputs x, weight, bias, initial, resets; output y, through SiLU with attribute silu. */
+export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets], [y], { silu }) => {
   if (!x || !weight) throw new TypeError('causalConv1d: x and weight are required');
   const [batch, length, channels] = x.shape;
   const width = weight.shape[1];
@@ -29,16 +29,17 @@ export const causalConv1d: ReferenceRoutine = ([x, weight, bias, initial, resets
           else if (initial)
             sum += weight.data[c * width + j] * initial.data[(b * (width - 1) + width - 1 + step) * channels + c];
         });
-        y.data[(b * length + t) * channels + c] = sum;
+        y.data[(b * length + t) * channels + c] = silu ? sum / (1 + Math.exp(-sum)) : sum;
       }
     }
   }
 };
 
-/** Inputs gradY, x, weight, initial, resets; outputs the gradients of x, weight, bias and initial. */
+/** Inputs gradY, x, weight, initial, resets and, with attribute silu, bias; outputs the gradients of x, weight, bias and initial. */
 export const causalConv1dBackward: ReferenceRoutine = (
-  [gradY, x, weight, initial, resets],
+  [gradY, x, weight, initial, resets, bias],
   [gradX, gradWeight, gradBias, gradInitial],
+  { silu },
 ) => {
   if (!gradY || !x || !weight) throw new TypeError('causalConv1dBackward: gradY, x and weight are required');
   const [batch, length, channels] = x.shape;
@@ -46,7 +47,17 @@ export const causalConv1dBackward: ReferenceRoutine = (
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < length; t++) {
       for (let c = 0; c < channels; c++) {
-        const g = gradY.data[(b * length + t) * channels + c];
+        let g = gradY.data[(b * length + t) * channels + c];
+        if (silu) {
+          let y = bias ? bias.data[c] : 0;
+          forEachTap(width, t, resets?.data, b * length, (j, step) => {
+            if (step >= 0) y += weight.data[c * width + j] * x.data[(b * length + step) * channels + c];
+            else if (initial)
+              y += weight.data[c * width + j] * initial.data[(b * (width - 1) + width - 1 + step) * channels + c];
+          });
+          const sigmoid = 1 / (1 + Math.exp(-y));
+          g *= sigmoid * (1 + y * (1 - sigmoid));
+        }
         gradBias.data[c] += g;
         forEachTap(width, t, resets?.data, b * length, (j, step) => {
           const from = step >= 0 ? x : initial;
