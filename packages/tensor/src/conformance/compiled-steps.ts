@@ -120,10 +120,10 @@ export function testCompiledSteps(devices: Devices): void {
 
     it('find the largest of a part of each row, as a head with more rows than tokens needs it', async () => {
       const { device } = devices;
-      const [rows, width, part] = [5, 44, 41];
+      const [rows, columns, part] = [5, 44, 41];
       const source = randomSource(9);
       const make = (...shape: number[]): Variable => scope(() => variable(tensor(randomValues(source, shape.reduce((a, b) => a * b, 1), -1, 1), { shape, device })));
-      const [a, b] = [make(rows, 8), make(width, 8)];
+      const [a, b] = [make(rows, 8), make(columns, 8)];
       const step = compile(() => {
         const product = a.matmul(b, { transposeB: true });
         return [argmax(product.slice(1, 0, part)), product];
@@ -131,7 +131,7 @@ export function testCompiledSteps(devices: Devices): void {
       const [found, product] = step() as Tensor[];
       const values = await product.data();
       const expected = Array.from({ length: rows }, (_, r) => {
-        const row = Array.from(values.slice(r * width, r * width + part));
+        const row = Array.from(values.slice(r * columns, r * columns + part));
         return row.indexOf(Math.max(...row));
       });
       expect(Array.from(await found.data())).toEqual(expected);
