@@ -1,7 +1,8 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { fromMambaConfig, mambaModels } from '@mamba-ts/models';
+import { fromMambaConfig, type MambaConfig, mambaModels } from '@mamba-ts/models';
 import { type Command, integerOption, UsageError } from '../command';
+import type { MambaSizes } from '../decode/gguf';
 import { runDecodeSuite, type WeightType } from '../decode/suite';
 import { describeMachine } from '../machine';
 import { writeResult } from '../result-file';
@@ -20,6 +21,7 @@ export const decodeCommand: Command = {
   --threads N      compare one thread with N (default: all cores, here ${cores})
   --prompt N       tokens of the prefill (default: 512)
   --budget MS      time for each figure (default: 4000)
+  --llama-cpp DIR  measure llama.cpp too, whose times are the bars then; DIR is a folder in which node-llama-cpp is installed
   --out FILE       where the JSON goes (default: bench-decode.json in the current folder)
   --check          exit with 1 if a bar is missed`,
 
@@ -32,25 +34,47 @@ export const decodeCommand: Command = {
         threads: { type: 'string', default: String(cores) },
         prompt: { type: 'string', default: '512' },
         budget: { type: 'string', default: '4000' },
+        'llama-cpp': { type: 'string' },
         out: { type: 'string', default: 'bench-decode.json' },
         check: { type: 'boolean', default: false },
       },
     });
     const model = Object.hasOwn(mambaModels, values.model) ? mambaModels[values.model] : undefined;
-    if (!model) throw new UsageError(`--model is '${values.model}', expected one of ${Object.keys(mambaModels).join(', ')}`);
+    if (!model)
+      throw new UsageError(`--model is '${values.model}', expected one of ${Object.keys(mambaModels).join(', ')}`);
     const dtypes = values.dtype.map((name) => {
       const dtype = weightTypes.find((t) => t === name);
       if (!dtype) throw new UsageError(`--dtype is '${name}', expected one of ${weightTypes.join(', ')}`);
       return dtype;
     });
     const threads = integerOption('threads', values.threads, 1);
-    const options = { dtypes, threads, budget: integerOption('budget', values.budget, 1), promptLength: integerOption('prompt', values.prompt, 4), newTokens: 24 };
-    const { device, measurements } = await runDecodeSuite(fromMambaConfig(model), values.model === 'mamba-130m', options, (m) => {
-      process.stderr.write(`  ${m.name}, ${m.threads} ${m.threads > 1 ? 'threads' : 'thread'}: ${m.timing.median.toFixed(2)} ms${m.note ? ` (${m.note})` : ''}\n`);
-    });
+    const folder = values['llama-cpp'];
+    const options = {
+      dtypes,
+      threads,
+      budget: integerOption('budget', values.budget, 1),
+      promptLength: integerOption('prompt', values.prompt, 4),
+      newTokens: 24,
+      ...(folder === undefined ? {} : { llamaCpp: { folder, sizes: sizesOf(model) } }),
+    };
+    const { device, measurements } = await runDecodeSuite(
+      fromMambaConfig(model),
+      values.model === 'mamba-130m',
+      options,
+      (m) => {
+        process.stderr.write(
+          `  ${m.name}, ${m.threads} ${m.threads > 1 ? 'threads' : 'thread'}: ${m.timing.median.toFixed(2)} ms${m.note ? ` (${m.note})` : ''}\n`,
+        );
+      },
+    );
     writeResult(values.out, {
       benchmark: 'decode',
-      command: ['pnpm bench decode', ...args.filter((_, i) => args[i] !== '--check' && args[i] !== '--out' && args[i - 1] !== '--out')].join(' '),
+      command: [
+        'pnpm bench decode',
+        ...args.filter((_, i) => args[i] !== '--check' && args[i] !== '--out' && args[i - 1] !== '--out'),
+      ]
+        .join(' ')
+        .replace(/(--llama-cpp[ =])\S+/, '$1DIR'),
       date: new Date().toISOString(),
       device,
       ...describeMachine(),
@@ -59,3 +83,17 @@ export const decodeCommand: Command = {
     return values.check && measurements.some((m) => meetsBar(m) === false) ? 1 : 0;
   },
 };
+
+/** A released Mamba-1 model's sizes: all of them have Mamba's defaults. */
+function sizesOf({ d_model, n_layer, vocab_size }: MambaConfig): MambaSizes {
+  const vocabSize = Math.ceil(vocab_size / 8) * 8;
+  return {
+    dModel: d_model,
+    nLayer: n_layer,
+    vocabSize,
+    dInner: 2 * d_model,
+    dState: 16,
+    dtRank: Math.ceil(d_model / 16),
+    dConv: 4,
+  };
+}

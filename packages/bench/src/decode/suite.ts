@@ -3,7 +3,9 @@ import { convertWeights } from '@mamba-ts/nn';
 import { cpu, type Device, RandomGenerator, setDefaultDevice } from '@mamba-ts/tensor';
 import { summarize, type Timing } from '../measure';
 import type { Measurement } from '../results';
+import type { MambaSizes } from './gguf';
 import { GreedyStep } from './greedy-step';
+import { measureLlamaCpp, type PeerTimes } from './llama-cpp';
 import { MemoryFloor } from './memory-floor';
 
 export type WeightType = 'float32' | 'bfloat16' | 'float16';
@@ -17,9 +19,11 @@ export interface DecodeOptions {
   readonly promptLength: number;
   /** Tokens of a `generate` call. */
   readonly newTokens: number;
+  /** Measures llama.cpp in the same run: its times are the bars then. */
+  readonly llamaCpp?: { readonly folder: string; readonly sizes: MambaSizes };
 }
 
-/** What llama.cpp (node-llama-cpp 3.22) takes for random weights of the 130m shape on a 2-core machine of this kind, in ms. */
+/** What llama.cpp (node-llama-cpp 3.22) took for random weights of the 130m shape on some 2-core machine, in ms: the bars without `llamaCpp`. */
 const peer = { token: { float32: 26, bfloat16: 17, float16: 17 }, prefill512: 2350 };
 /** Share of the memory floor that a token must reach. */
 const floorShare = 0.75;
@@ -42,9 +46,19 @@ export async function runDecodeSuite(
       const model = new LanguageModel(config, random);
       random.dispose();
       convertWeights(model, dtype);
+      const measured = options.llamaCpp
+        ? await measureLlamaCpp(options.llamaCpp.folder, options.llamaCpp.sizes, dtype, { ...options, threads })
+        : undefined;
+      const bars: Bars = {
+        token: measured?.token.median ?? (isPeerShape ? peer.token[dtype] : undefined),
+        prefill:
+          measured?.prefill.median ??
+          (isPeerShape && options.promptLength === 512 && threads === 2 ? peer.prefill512 : undefined),
+      };
       for (const m of [
-        ...decodeSteps(model, dtype, threads, device, isPeerShape, options),
-        ...(await wholeCalls(model, dtype, threads, isPeerShape, options)),
+        ...(measured ? peerRows(measured, dtype, threads, options.promptLength) : []),
+        ...decodeSteps(model, dtype, threads, device, bars, options),
+        ...(await wholeCalls(model, dtype, threads, bars, options)),
       ]) {
         const single = measurements.find((x) => x.name === m.name && x.threads === 1);
         const noted = single && threads > 1 ? { ...m, speedup: single.timing.median / m.timing.median } : m;
@@ -59,13 +73,41 @@ export async function runDecodeSuite(
   return { device: description, measurements };
 }
 
+/** The peer's times, in ms. */
+interface Bars {
+  readonly token: number | undefined;
+  readonly prefill: number | undefined;
+}
+
+function peerRows(
+  { token, prefill }: PeerTimes,
+  dtype: WeightType,
+  threads: number,
+  promptLength: number,
+): Measurement[] {
+  return [
+    {
+      name: `llama.cpp: one token, ${dtype} weights`,
+      threads,
+      timing: token,
+      rate: { value: 1000 / token.median, unit: 'tokens/s' },
+    },
+    {
+      name: `llama.cpp: prefill of ${promptLength} tokens, ${dtype} weights`,
+      threads,
+      timing: prefill,
+      rate: { value: (1000 * promptLength) / prefill.median, unit: 'tokens/s' },
+    },
+  ];
+}
+
 /** The compiled step beside the memory floor: in turns, so that a disturbance meets both. */
 function decodeSteps(
   model: LanguageModel,
   dtype: WeightType,
   threads: number,
   device: Device,
-  isPeerShape: boolean,
+  bars: Bars,
   options: DecodeOptions,
 ): Measurement[] {
   const bytes = [...model.parameters().values()].reduce((n, v) => n + v.byteLength, 0);
@@ -96,7 +138,7 @@ function decodeSteps(
       threads,
       timing: stepTimes,
       rate: { value: 1000 / stepTimes.median, unit: 'tokens/s' },
-      bar: { atMostMs: Number((isPeerShape ? Math.min(allowed, peer.token[dtype]) : allowed).toFixed(2)) },
+      bar: { atMostMs: Number(Math.min(allowed, bars.token ?? allowed).toFixed(2)) },
       note: `${((100 * floorTimes.median) / stepTimes.median).toFixed(0)} % of the floor, ${kernels} kernels, ${routines} routines`,
     },
   ];
@@ -121,7 +163,7 @@ async function wholeCalls(
   model: LanguageModel,
   dtype: WeightType,
   threads: number,
-  isPeerShape: boolean,
+  bars: Bars,
   options: DecodeOptions,
 ): Promise<Measurement[]> {
   const prompt = Int32Array.from({ length: options.promptLength }, (_, i) => (i * 7919) % model.vocabSize);
@@ -148,7 +190,7 @@ async function wholeCalls(
   }
   const prefill = summarize(prefills);
   const generated = summarize(tokens.slice(1));
-  const bar = isPeerShape && options.promptLength === 512 && threads === 2 ? { atMostMs: peer.prefill512 } : undefined;
+  const bar = bars.prefill === undefined ? undefined : { atMostMs: Number(bars.prefill.toFixed(0)) };
   return [
     {
       name: `prefill of ${prompt.length} tokens, ${dtype} weights`,
