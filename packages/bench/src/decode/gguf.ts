@@ -114,7 +114,7 @@ export async function writeRandomGguf(path: string, sizes: MambaSizes, dtype: ke
     await file.writeFile(header.all());
     await file.writeFile(new Uint8Array(padded(header.length) - header.length));
     for (const { name, rows, columns, type, width } of tensors)
-      await file.writeFile(values(name, rows * columns, width, type));
+      await file.writeFile(randomNumbers(name, rows * columns, width, type));
   } finally {
     await file.close();
   }
@@ -123,7 +123,7 @@ export async function writeRandomGguf(path: string, sizes: MambaSizes, dtype: ke
 const padded = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
 
 /** Random numbers with the given exponent; decays are negative, so that states stay bounded. */
-function values(
+function randomNumbers(
   name: string,
   count: number,
   width: number,

@@ -68,7 +68,7 @@ export async function measureLlamaCpp(
     const sequence = context.getSequence();
     const prompt = Array.from({ length: promptLength }, (_, i) => (i * 7919) % sizes.vocabSize);
     const prefills: number[] = [];
-    for (let end = performance.now() + budget; prefills.length < 3 || performance.now() < end;) {
+    for (const end = performance.now() + budget; prefills.length < 3 || performance.now() < end;) {
       await sequence.clearHistory();
       const before = performance.now();
       await sequence.evaluateWithoutGeneratingNewTokens(prompt);
