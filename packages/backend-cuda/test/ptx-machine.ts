@@ -52,12 +52,15 @@ export class PtxMachine {
   private readonly counts: Record<Kind, number> = { f: 0, r: 0, d: 0, p: 0, h: 0 };
   private readonly labels = new Map<string, number>();
   private sharedBytes = 0;
+  /** Addresses that the first parameter, p0, is a list of. */
+  private readonly listed: number;
   private parameters: readonly number[] = [];
 
   constructor(
     text: string,
     private readonly memory: DataView,
   ) {
+    this.listed = Number(text.match(/\.param [^,)]*\bp0\[(\d+)\]/)?.[1] ?? 8) / 8;
     const body = text.slice(text.indexOf('{') + 1, text.lastIndexOf('}'));
     const lines = body.split('\n').map((line) => line.trim()).filter(Boolean);
     let at = 0;
@@ -233,7 +236,8 @@ export class PtxMachine {
       return (t) => void (t.registers.d[index(what)] = this.parameters[address(t) / 8]);
     }
     if (parts[1] === 'param') {
-      const parameter = Number((where.match(/p(\d+)/) as RegExpMatchArray)[1]);
+      const named = Number((where.match(/p(\d+)/) as RegExpMatchArray)[1]);
+      const parameter = named === 0 ? 0 : this.listed + named - 1;
       return (t) => void (t.registers.d[index(what)] = this.parameters[parameter]);
     }
     const shared = parts.includes('shared');
