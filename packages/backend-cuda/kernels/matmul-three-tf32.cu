@@ -5,8 +5,8 @@
 
 namespace {
 
-constexpr int depth = 32, stages = 3, BM = 128, BN = 64, threads = 256;
-constexpr int rowTiles = 2, columnTiles = 4;  // of 16 and 8, for a warp: 4 x 2 warps
+constexpr int depth = 32, stages = 3, BM = 128, BN = 64, threads = 128;
+constexpr int rowTiles = 4, columnTiles = 4;  // of 16 and 8, for a warp: 2 x 2 warps
 
 __device__ __forceinline__ uint32_t sharedAddress(const void *p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
 
@@ -101,7 +101,7 @@ template <bool AlongA, bool AlongB> __device__ __forceinline__ void products(con
   const int items = (p.parts == nullptr ? 1 : (k + partK - 1) / partK) * matrices * tiles;
   const long long rowB = AlongB ? p.k : p.n;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const int warpRow = warp / 2 * 32, warpColumn = warp % 2 * 32;
+  const int warpRow = warp / 2 * 64, warpColumn = warp % 2 * 32;
 
   // Blocks go through several tiles in one stream of copies, so that memory never waits for the arithmetic. Tiles that lie beside each other run at
   // the same time and share the rows of a.

@@ -96,7 +96,7 @@ function planThreeTf32(p: Product, multiprocessors: number): OwnPlan {
     module: 'three-tf32',
     kernel: `three_tf32_${layout}`,
     grid: [Math.min(blocks, threeTf32Tiles(of) * parts), 1, 1],
-    threads: 256,
+    threads: 128,
     sharedBytes: 3 * (operand(128, !of.transposeA) + operand(64, of.transposeB)),
     lanes: 0,
     prefetch: false,
