@@ -27,7 +27,7 @@ export function chainRows(program: Program, groups: readonly Group[], machine: M
 
 function mayFollow(program: Program, first: number, second: number, machine: Machine): boolean {
   const [a, b] = [program.steps[first], program.steps[second]];
-  if (a.kind !== 'kernel' || b.kind !== 'kernel' || a.kernel.reduces.length === 0 || b.kernel.reduces.length > 0) return false;
+  if (a.kind !== 'kernel' || b.kind !== 'kernel' || a.kernel.reduces.length === 0 || b.kernel.reduces.length > 0 || b.kernel.column !== undefined) return false;
   const geometry = chooseGeometry(a.kernel, machine);
   if (geometry.kind !== 'rows' || geometry.splits > 1) return false;
   const outer = a.kernel.domain.slice(0, a.kernel.outerDims);
@@ -38,7 +38,7 @@ function mayFollow(program: Program, first: number, second: number, machine: Mac
   if (leading < 0) return false;
   // A block does the elementwise work of its own rows: a few turns, unless there are blocks enough to share it.
   const threads = geometry.lanes * geometry.across;
-  if (geometry.blocks < machine.multiprocessors && (geometry.across * sizeOf(domain)) / rows > 16 * threads) return false;
+  if (geometry.blocks < machine.multiprocessors && (geometry.across * geometry.together * sizeOf(domain)) / rows > 16 * threads) return false;
   const { overwrites, reads } = meeting(program, first, second);
   const made = a.kernel.stores.map((s) => a.buffers[s.access.buffer]);
   const read = loads.filter((load) => made.includes(b.buffers[load.buffer]));

@@ -42,14 +42,16 @@ const print = (kernel: Kernel, multiprocessors: number, guarded = false): Printe
   // Every other buffer that is only read may be loaded early: in the machine that changes the order of instructions, not the result.
   const stored = kernel.stores.map((s) => s.access.buffer);
   const early = kernel.loads.map((l) => l.buffer).filter((b) => b % 2 === 0 && !stored.includes(b));
-  return printKernel(kernel, { multiprocessors, guarded, early });
+  return printKernel(kernel, { multiprocessors, sharesRows: true, guarded, early });
 };
 
 const families = new Set<string>();
+const rowsTogether = new Set<string>();
 
 function check(random: RandomKernel, multiprocessors: number, seed: number): PrintedKernel {
   const { kernel, buffers, tolerance } = random;
   const printed = print(kernel, multiprocessors);
+  for (const [together] of printed.description.matchAll(/\d rows together/g)) rowsTogether.add(together);
   families.add(`${printed.description.match(/rows|columns/)?.[0] ?? 'elementwise'}${printed.grid[1] > 1 ? ' split' : ''}${printed.description.includes(', 1 wide') ? '' : ' wide'}`);
   const want = interpreted(kernel, buffers);
   run(printed, random).forEach((values, b) => {
@@ -94,11 +96,12 @@ function productOf(outer: number, inner: number, transposed: boolean, dtype: 'fl
 
 it('sums of every length, in every geometry', () => {
   let seed = 5000;
-  for (const [outer, inner] of [[1, 1], [1, 37], [1, 768], [1, 40000], [3, 1000], [24, 768], [40, 96], [16, 5000], [64, 2048], [100, 3], [5, 33], [256, 600], [256, 100], [1, 150000]]) {
+  for (const [outer, inner] of [[1, 1], [1, 37], [1, 768], [1, 40000], [3, 1000], [24, 768], [40, 96], [16, 5000], [64, 2048], [100, 3], [5, 33], [66, 600], [256, 600], [256, 100], [1, 150000]]) {
     for (const transposed of outer === 1 ? [false] : [false, true]) {
       for (const dtype of ['float32', 'bfloat16'] as const) texts.push(check(productOf(outer, inner, transposed, dtype, !transposed), 4, seed++).text);
     }
   }
+  expect([...rowsTogether].sort()).toEqual(['2 rows together', '4 rows together']);
 }, 120_000);
 
 it('kernels of other sizes are no sets of one launch, though their code be the same', () => {

@@ -46,6 +46,8 @@ export interface Backend {
    */
   readonly viewInputs?: ViewInputs;
 
+  /** Do kernels know `Kernel.column`? Windows then shift in place, without a copy. Absent: they are copied. */
+  readonly replacesColumns?: boolean;
   /** Do causalConv1d and its backward have the attribute silu? Saves an activation and two passes over memory. Absent: SiLU is a step of its own. */
   readonly convolvesWithSilu?: boolean;
 

@@ -4,9 +4,11 @@ import { vectorizes } from './addressing';
 /** What the choice of a geometry depends on. */
 export interface Machine {
   readonly multiprocessors: number;
+  /** Several outputs of a sum of products share the loads of its vector. Default false: no card has timed it yet. */
+  readonly sharesRows?: boolean;
 }
 
-/** Points of an elementwise kernel: `vector` neighbours along the last loop per thread. */
+/** Points of an elementwise kernel: `vector` neighbours along the last loop per thread, and all along the loop `column` where there is one. */
 export interface ElementwiseGeometry {
   readonly kind: 'elementwise';
   readonly vector: number;
@@ -23,8 +25,10 @@ export interface ReductionGeometry {
   readonly kind: 'rows' | 'columns';
   readonly vector: number;
   readonly lanes: number;
-  /** 'rows': outputs per block. 'columns': threads along the outputs. */
+  /** 'rows': groups of lanes per block. 'columns': threads along the outputs. */
   readonly across: number;
+  /** 'rows': neighbouring outputs of a group of lanes, which share what is the same for all of them. */
+  readonly together: number;
   readonly splits: number;
   /** Turns of the reduction loop that are written out together. */
   readonly unroll: number;
@@ -58,10 +62,12 @@ function vectorAlong(kernel: Kernel, accesses: readonly Access[], loop: number, 
 }
 
 function elementwise(kernel: Kernel, { multiprocessors }: Machine): ElementwiseGeometry {
-  const points = product(kernel.domain);
+  const { column = -1, domain } = kernel;
+  const points = product(domain) / (column < 0 ? 1 : domain[column]);
   const accesses = [...kernel.loads, ...kernel.stores.map((s) => s.access)];
   // Few points: all the threads there can be, rather than wide accesses.
-  const vector = vectorAlong(kernel, accesses, kernel.domain.length - 1, points, multiprocessors * 256);
+  const last = domain.length - 1;
+  const vector = vectorAlong(kernel, accesses, last === column ? -1 : last, points, multiprocessors * 256);
   const tiles = points / vector;
   const threads = tiles >= multiprocessors * 256 ? 256 : tiles >= multiprocessors * 64 ? 128 : 64;
   return { kind: 'elementwise', vector, threads, blocks: Math.ceil(tiles / threads) };
@@ -75,7 +81,7 @@ function traffic(access: Access, domain: readonly number[]): number {
 const powerBelow = (x: number): number => (x < 1 ? 1 : 2 ** Math.floor(Math.log2(x)));
 const powerAbove = (x: number): number => (x <= 1 ? 1 : 2 ** Math.ceil(Math.log2(x)));
 
-function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeometry {
+function reduction(kernel: Kernel, { multiprocessors, sharesRows = false }: Machine): ReductionGeometry {
   const { domain, outerDims, reduces } = kernel;
   const outputs = product(domain.slice(0, outerDims));
   const length = product(domain.slice(outerDims));
@@ -99,18 +105,41 @@ function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeome
     while (lanes * 2 <= most && lanes * 2 <= length && (tiles * lanes < wanted || lanes * across < 64)) lanes *= 2;
     const blocks = Math.ceil(tiles / across);
     const splits = splitsFor(Math.ceil(length / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
-    return { kind: 'columns', vector, lanes, across, splits, unroll: unrollFor(size * vector), blocks };
+    return { kind: 'columns', vector, lanes, across, together: 1, splits, unroll: unrollFor(size * vector), blocks };
   }
   const vector = vectorAlong(kernel, accesses, lastInner, length, 1);
   const work = length / vector;
-  let lanes = Math.min(32, powerBelow(work));
-  // Short rows: no more lanes than it takes to fill the device.
-  if (work <= 8) while (lanes > 1 && outputs * lanes > 4 * wanted) lanes /= 2;
-  while (lanes >= 32 && lanes < 1024 && work / (lanes * 2) >= 2 && (outputs * lanes < wanted || work / lanes > 32)) lanes *= 2;
+  const lanesFor = (groups: number): number => {
+    let lanes = Math.min(32, powerBelow(work));
+    // Short rows: no more lanes than it takes to fill the device.
+    if (work <= 8) while (lanes > 1 && groups * lanes > 4 * wanted) lanes /= 2;
+    while (lanes >= 32 && lanes < 1024 && work / (lanes * 2) >= 2 && (groups * lanes < wanted || work / lanes > 32)) lanes *= 2;
+    return lanes;
+  };
+  const enough = (count: number): boolean => lanesFor(outputs / count) * (outputs / count) >= multiprocessors * 256;
+  const together = sharesRows ? rowsTogether(kernel, enough) : 1;
+  const groups = outputs / together;
+  const lanes = lanesFor(groups);
   const across = Math.max(1, 128 / lanes);
-  const blocks = Math.ceil(outputs / across);
-  const splits = splitsFor(Math.ceil(work / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
-  return { kind: 'rows', vector, lanes, across, splits, unroll: unrollFor(size * vector), blocks };
+  const blocks = Math.ceil(groups / across);
+  const splits = together > 1 ? 1 : splitsFor(Math.ceil(work / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
+  // Loads of several rows count as turns, too.
+  const unroll = unrollFor(size * vector * Math.max(1, together / 2));
+  return { kind: 'rows', vector, lanes, across, together, splits, unroll, blocks };
+}
+
+/**
+ * Outputs that share the loads that are the same for all of them, a vector that every row of a matrix is multiplied by: else these keep the nearest
+ * cache busier than the matrix does. As many as leave `enough` to do for the whole device.
+ */
+function rowsTogether(kernel: Kernel, enough: (count: number) => boolean): number {
+  const { domain, outerDims, loads, body } = kernel;
+  const last = outerDims - 1;
+  const inLoop = loads.filter((l, i) => body.some((x) => x.op === 'load' && x.load === i) && l.strides.some((s, d) => d >= outerDims && s !== 0));
+  const shared = inLoop.filter((l) => l.guards.length === 0 && l.strides.every((s, d) => d >= outerDims || s === 0));
+  const stores = kernel.stores.every((s) => s.phase === 'epilogue');
+  if (last < 0 || shared.length === 0 || inLoop.length - shared.length !== 1 || !stores) return 1;
+  return [4, 2].find((count) => domain[last] % count === 0 && enough(count)) ?? 1;
 }
 
 /** Turns written out together: enough loads in flight, not too much code. */
@@ -129,5 +158,6 @@ function splitsFor(turns: number, blocks: number, threads: number, words: number
 export function describeGeometry(g: Geometry): string {
   if (g.kind === 'elementwise') return `${g.blocks}x${g.threads}, ${g.vector} wide`;
   const split = g.splits > 1 ? `, ${g.splits} splits` : '';
-  return `${g.blocks}x${g.lanes * g.across} ${g.kind}, ${g.lanes} lanes, ${g.vector} wide${split}`;
+  const together = g.together > 1 ? `, ${g.together} rows together` : '';
+  return `${g.blocks}x${g.lanes * g.across} ${g.kind}, ${g.lanes} lanes, ${g.vector} wide${together}${split}`;
 }

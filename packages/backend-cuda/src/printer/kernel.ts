@@ -88,7 +88,7 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   if (follower) {
     if (geometry.kind !== 'rows' || geometry.splits > 1) throw new Error(`printKernel: 'follower' needs a reduction of rows in one piece, not ${describeGeometry(geometry)}`);
     const { vector } = chooseGeometry(follower.kernel, options);
-    const rows = { all: product(kernel.domain.slice(0, kernel.outerDims)), block: geometry.across };
+    const rows = { all: product(kernel.domain.slice(0, kernel.outerDims)), block: geometry.across * geometry.together };
     const second = { code, kernel: follower.kernel, addressing: new Addressing(code, follower.kernel, bases.slice(own)) };
     code.do('bar.sync', [0]);
     printRows(second, { vector, threads }, rows, unlessFault(follower.guarded));
@@ -120,22 +120,26 @@ function threadNumber(code: PtxCode, threads: number): Operand {
 }
 
 function printElementwise({ code, kernel, addressing, early, awaitEarlier }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
-  const tiles = product(kernel.domain) / vector;
+  const { column = -1 } = kernel;
+  const threadsAlong = kernel.domain.map((size, d) => (d === column ? 1 : size));
+  const tiles = product(threadsAlong) / vector;
   const tile = threadNumber(code, threads);
   const end = code.newLabel();
   if (tiles % threads !== 0) code.do('bra', [end], code.op('p', 'setp.ge.u32', tile, tiles));
-  const points: Points = {
-    coordinates: decompose(code, tile, kernel.domain, neededLoops(kernel), vector),
-    varying: vector > 1 ? kernel.domain.length - 1 : -1,
-    count: vector,
-  };
-  const evaluation = new Tile(code, kernel, addressing, points, []);
+  const first = decompose(code, tile, threadsAlong, neededLoops(kernel), vector);
+  const varying = vector > 1 ? kernel.domain.length - 1 : -1;
+  // One after the other along the column, so that all of it is loaded before any of it is stored.
+  const places = Array.from({ length: column < 0 ? 1 : kernel.domain[column] }, (_, at): Points => {
+    const coordinates = first.map((own, d) => (d === column ? { register: null, constant: at } : own));
+    return { coordinates, varying, count: vector };
+  });
+  const evaluations = places.map((points) => new Tile(code, kernel, addressing, points, []));
   // Loads first: they are all under way before the first result is needed.
-  evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load' && early(kernel.loads[x.load].buffer));
+  for (const evaluation of evaluations) evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load' && early(kernel.loads[x.load].buffer));
   const allowed = awaitEarlier();
-  evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
-  evaluation.evaluate(kernel.body, 0);
-  evaluation.store('body', allowed);
+  for (const evaluation of evaluations) evaluation.evaluate(kernel.body, 0, (x) => x.op === 'load');
+  for (const evaluation of evaluations) evaluation.evaluate(kernel.body, 0);
+  for (const evaluation of evaluations) evaluation.store('body', allowed);
   code.label(end);
 }
 

@@ -1,12 +1,13 @@
 import type { ComputeType, Instruction, Kernel, Reduce } from '@mamba-ts/tensor';
 import type { Coordinate, Points } from './addressing';
-import { dependsOn } from './addressing';
-import { floatLiteral, type Operand, type PtxCode } from './code';
+import type { Operand, PtxCode } from './code';
 import { type KernelFrame, neededLoops } from './frame';
 import type { ReductionGeometry } from './geometry';
 import { decompose } from './loops';
+import { identity, operation } from './reduce-operation';
 import { Tile, type TileValues } from './tile';
 import { boolToInt, cast, type Value } from './values';
+import { varyingValues } from './varying';
 
 /**
  * Prints a reduction; returns the shared memory it needs. Sums are taken in an order that only depends on the kernel, so results are the same in
@@ -24,8 +25,8 @@ class ReductionPrinter {
   private readonly length: number;
   private readonly outputs: number;
   private readonly innerLoops: number[];
-  /** Registers that sum up, per reduction and per point of the vector. */
-  private readonly sums: readonly (readonly Operand[])[];
+  /** Registers that sum up, per output of this thread (rows), per reduction and per point of the vector. */
+  private readonly sums: readonly (readonly (readonly Operand[])[])[];
   private readonly rows: boolean;
   private sharedWords = 0;
 
@@ -39,7 +40,8 @@ class ReductionPrinter {
     this.outputs = kernel.domain.slice(0, kernel.outerDims).reduce((a, b) => a * b, 1);
     this.length = kernel.domain.slice(kernel.outerDims).reduce((a, b) => a * b, 1);
     this.innerLoops = kernel.domain.map((_, d) => d).slice(kernel.outerDims);
-    this.sums = kernel.reduces.map((r) => Array.from({ length: g.vector }, () => this.code.register(r.dtype === 'float32' ? 'f' : 'r')));
+    const register = (r: Reduce): Operand => this.code.register(r.dtype === 'float32' ? 'f' : 'r');
+    this.sums = Array.from({ length: g.together }, () => kernel.reduces.map((r) => Array.from({ length: g.vector }, () => register(r))));
   }
 
   print(): number {
@@ -52,7 +54,7 @@ class ReductionPrinter {
     const high = code.op('r', 'shr.u32', thread, log2(inner));
     const [lane, place] = this.rows ? [low, high] : [high, low];
     let position = code.op('r', 'mad.lo.u32', block, g.across, place);
-    const tiles = this.rows ? this.outputs : this.outputs / g.vector;
+    const tiles = this.outputs / (this.rows ? g.together : g.vector);
     let exists: Operand | null = null;
     if (tiles % g.across !== 0) {
       // Threads beyond the last output stay, for shuffles and barriers, and repeat it.
@@ -77,10 +79,16 @@ class ReductionPrinter {
   private outerPoints(position: Operand): Points {
     const { kernel, g } = this;
     const outer = kernel.domain.slice(0, kernel.outerDims);
-    const own = decompose(this.code, position, outer, neededLoops(kernel).slice(0, kernel.outerDims), this.rows ? 1 : g.vector);
+    const own = decompose(this.code, position, outer, neededLoops(kernel).slice(0, kernel.outerDims), this.rows ? g.together : g.vector);
     const zero: Coordinate = { register: null, constant: 0 };
     const columns = !this.rows && g.vector > 1;
     return { coordinates: [...own, ...this.innerLoops.map(() => zero)], varying: columns ? kernel.outerDims - 1 : -1, count: columns ? g.vector : 1 };
+  }
+
+  /** The same at output number `row` of this thread's: neighbours along the last of the outer loops. */
+  private atRow(points: Points, row: number): Points {
+    const last = this.kernel.outerDims - 1;
+    return row === 0 ? points : { ...points, coordinates: points.coordinates.map((c, d) => (d === last ? { ...c, constant: c.constant + row } : c)) };
   }
 
   /** Each lane's own part of the reduced points, into `sums`. Gives the predicate under which this thread may store. */
@@ -99,13 +107,13 @@ class ReductionPrinter {
     const hasEarly = g.splits === 1 && kernel.body.some((x) => early(x));
     // The first turn stands in front of the loop where it has loads that need not wait for earlier kernels.
     const ahead = hasEarly ? (turns > 0 ? g.unroll : full) : 0;
-    const varies = this.varyingValues();
-    const fixed: TileValues = [];
-    const invariant = new Tile(code, kernel, frame.addressing, outer, fixed);
-    if (hasEarly) invariant.evaluate(kernel.body, 0, (x, value) => !varies[value] && early(x));
+    const varies = varyingValues(kernel, this.innerLoops);
+    const fixed = this.sums.map((): TileValues => []);
+    const invariants = fixed.map((values, row) => new Tile(code, kernel, frame.addressing, this.atRow(outer, row), values));
+    if (hasEarly) for (const invariant of invariants) invariant.evaluate(kernel.body, 0, (x, value) => !varies[value] && early(x));
     const first = this.tiles(at, step, ahead, outer, early);
     const mine = this.both(frame.awaitEarlier(), exists);
-    invariant.evaluate(kernel.body, 0, (_, value) => !varies[value]);
+    for (const invariant of invariants) invariant.evaluate(kernel.body, 0, (_, value) => !varies[value]);
     if (g.splits > 1) {
       this.splitLoop(at, step, outer, fixed, mine);
       return mine;
@@ -136,7 +144,7 @@ class ReductionPrinter {
   }
 
   /** The turn that only some lanes have points for. Gives `mine` back. */
-  private lastTurn(at: Operand, step: number, outer: Points, fixed: TileValues, mine: Operand | null): Operand | null {
+  private lastTurn(at: Operand, step: number, outer: Points, fixed: readonly TileValues[], mine: Operand | null): Operand | null {
     const { code } = this;
     if (this.length % step === 0) return mine;
     const skip = code.newLabel();
@@ -147,7 +155,7 @@ class ReductionPrinter {
   }
 
   /** As above for one split's part: [split · part, (split + 1) · part), the last one shorter. */
-  private splitLoop(at: Operand, step: number, outer: Points, fixed: TileValues, mine: Operand | null): void {
+  private splitLoop(at: Operand, step: number, outer: Points, fixed: readonly TileValues[], mine: Operand | null): void {
     const { code, g } = this;
     const part = Math.ceil(this.length / (g.splits * step)) * step;
     const split = code.op('r', 'mov.u32', '%ctaid.y');
@@ -166,28 +174,13 @@ class ReductionPrinter {
     }
   }
 
-  /** Which values of the body change along the reduced loops? */
-  private varyingValues(): boolean[] {
-    const { kernel, innerLoops } = this;
-    const varies: boolean[] = [];
-    kernel.body.forEach((x: Instruction, i) => {
-      if (x.op === 'load') {
-        const access = kernel.loads[x.load];
-        varies[i] = dependsOn(access, innerLoops) || access.guards.some((g) => dependsOn(g, innerLoops));
-      } else if (x.op === 'index') varies[i] = dependsOn(x, innerLoops);
-      else varies[i] = 'args' in x && x.args.some((a) => varies[a]);
-    });
-    // What a store of the body writes is computed with it, in the loop.
-    return varies;
-  }
-
   /** `count` turns of the loop at `at`, `at` + step, …: all loads first, then the rest. */
-  private turn(at: Operand, step: number, count: number, outer: Points, fixed: TileValues, mine: Operand | null): void {
+  private turn(at: Operand, step: number, count: number, outer: Points, fixed: readonly TileValues[], mine: Operand | null): void {
     this.complete(this.tiles(at, step, count, outer, () => false), fixed, mine);
   }
 
-  /** The points of some turns, with those loads done that `early` names. */
-  private tiles(at: Operand, step: number, count: number, outer: Points, early: (x: Instruction) => boolean): Tile[] {
+  /** The points of some turns, a tile for each of this thread's outputs, with those loads done that `early` names. */
+  private tiles(at: Operand, step: number, count: number, outer: Points, early: (x: Instruction) => boolean): Tile[][] {
     const { code, kernel, g } = this;
     const addressing = this.frame.addressing.inner(this.innerLoops);
     const sizes = kernel.domain.slice(kernel.outerDims);
@@ -202,31 +195,52 @@ class ReductionPrinter {
       }
       const along = this.rows && g.vector > 1 ? { varying: kernel.domain.length - 1, count: g.vector } : { varying: outer.varying, count: outer.count };
       const points: Points = { coordinates: [...outer.coordinates.slice(0, kernel.outerDims), ...own], ...along };
-      const tile = new Tile(code, kernel, sizes.length === 1 ? addressing : this.frame.addressing.inner(this.innerLoops), points, []);
-      tile.evaluate(kernel.body, 0, early);
-      return tile;
+      const scope = sizes.length === 1 ? addressing : this.frame.addressing.inner(this.innerLoops);
+      const rows = this.sums.map((__, row) => new Tile(code, kernel, scope, this.atRow(points, row), []));
+      this.evaluateRows(rows, early);
+      return rows;
     });
   }
 
-  private complete(tiles: readonly Tile[], fixed: TileValues, mine: Operand | null): void {
-    const { kernel } = this;
-    for (const tile of tiles) {
-      fixed.forEach((values, i) => {
-        tile.values[i] ??= values;
+  /** Evaluates in the tiles of all outputs, but only once what is the same for all of them. */
+  private evaluateRows(rows: readonly Tile[], wanted: (x: Instruction) => boolean): void {
+    const { body, outerDims } = this.kernel;
+    const differs = rows.length > 1 ? varyingValues(this.kernel, [outerDims - 1]) : [];
+    const [first, ...others] = rows;
+    first.evaluate(body, 0, wanted);
+    for (const tile of others) {
+      body.forEach((_, value) => {
+        if (!differs[value]) tile.values[value] ??= first.values[value];
       });
-      tile.evaluate(kernel.body, 0, (x) => x.op === 'load');
+      tile.evaluate(body, 0, (x, value) => differs[value] && wanted(x));
     }
-    for (const tile of tiles) {
-      tile.evaluate(kernel.body, 0);
-      tile.store('body', mine);
-      kernel.reduces.forEach((r, j) => this.add(r, this.sums[j], tile.values[r.value] as readonly Value[]));
+  }
+
+  private complete(turns: readonly (readonly Tile[])[], fixed: readonly TileValues[], mine: Operand | null): void {
+    const { kernel } = this;
+    for (const rows of turns) {
+      rows.forEach((tile, row) => {
+        fixed[row].forEach((values, i) => {
+          tile.values[i] ??= values;
+        });
+      });
+      this.evaluateRows(rows, (x) => x.op === 'load');
+    }
+    for (const rows of turns) {
+      this.evaluateRows(rows, () => true);
+      rows.forEach((tile, row) => {
+        tile.store('body', mine);
+        kernel.reduces.forEach((r, j) => this.add(r, this.sums[row][j], tile.values[r.value] as readonly Value[]));
+      });
     }
   }
 
   private reset(): void {
-    this.kernel.reduces.forEach((r, j) => {
-      for (const sum of this.sums[j]) this.code.do('mov.b32', [sum, identity(r)]);
-    });
+    for (const row of this.sums) {
+      this.kernel.reduces.forEach((r, j) => {
+        for (const sum of row[j]) this.code.do('mov.b32', [sum, identity(r)]);
+      });
+    }
   }
 
   private add(r: Reduce, sums: readonly Operand[], values: readonly Value[]): void {
@@ -245,12 +259,13 @@ class ReductionPrinter {
   private combineRows(lane: Operand, thread: Operand, place: Operand): void {
     const { code, kernel, g } = this;
     const within = Math.min(32, g.lanes);
-    kernel.reduces.forEach((r, j) => {
+    const all = this.sums.flatMap((row) => row.map((sums, j) => ({ r: kernel.reduces[j], sums })));
+    for (const { r, sums } of all) {
       for (let width = g.vector / 2; width >= 1; width /= 2) {
-        for (let v = 0; v < width; v++) code.do(operation(r), [this.sums[j][v], this.sums[j][v], this.sums[j][v + width]]);
+        for (let v = 0; v < width; v++) code.do(operation(r), [sums[v], sums[v], sums[v + width]]);
       }
-      this.shuffle(r, this.sums[j][0], within);
-    });
+      this.shuffle(r, sums[0], within);
+    }
     if (g.lanes <= 32) return;
     // Sums of warps through shared memory, then the same once more in the first warp of the output.
     const warps = g.lanes / 32;
@@ -259,16 +274,16 @@ class ReductionPrinter {
     const warp = code.op('r', 'shr.u32', thread, 5);
     const first = code.op('p', 'setp.eq.s32', code.op('r', 'and.b32', lane, 31), 0);
     const to = code.op('r', 'mad.lo.u32', warp, 4, base);
-    kernel.reduces.forEach((_, j) => code.do('st.shared.b32', [`[${to}+${4 * words * j}]`, this.sums[j][0]], first));
+    all.forEach(({ sums }, j) => code.do('st.shared.b32', [`[${to}+${4 * words * j}]`, sums[0]], first));
     code.do('bar.sync', [0]);
     const inFirst = code.op('p', 'setp.lt.u32', lane, warps);
     const from = code.op('r', 'mad.lo.u32', code.op('r', 'mad.lo.u32', place, warps, lane), 4, base);
-    kernel.reduces.forEach((r, j) => {
-      code.do('mov.b32', [this.sums[j][0], identity(r)]);
-      code.do('ld.shared.b32', [this.sums[j][0], `[${from}+${4 * words * j}]`], inFirst);
-      this.shuffle(r, this.sums[j][0], warps);
+    all.forEach(({ r, sums }, j) => {
+      code.do('mov.b32', [sums[0], identity(r)]);
+      code.do('ld.shared.b32', [sums[0], `[${from}+${4 * words * j}]`], inFirst);
+      this.shuffle(r, sums[0], warps);
     });
-    this.sharedWords = Math.max(this.sharedWords, words * kernel.reduces.length);
+    this.sharedWords = Math.max(this.sharedWords, words * all.length);
   }
 
   private shuffle(r: Reduce, sum: Operand, lanes: number): void {
@@ -282,18 +297,19 @@ class ReductionPrinter {
 
   private combineColumns(lane: Operand, thread: Operand): void {
     const { code, kernel, g } = this;
+    const [own] = this.sums;
     if (g.lanes === 1) return;
     const threads = g.lanes * g.across;
     const base = this.sharedBase();
     // Word of (reduction, point of the vector, lane, place): neighbours in one warp hit neighbouring banks.
     const at = code.op('r', 'mad.lo.u32', thread, 4, base);
     const word = (j: number, v: number): number => 4 * (j * g.vector + v) * threads;
-    kernel.reduces.forEach((_, j) => this.sums[j].forEach((sum, v) => code.do('st.shared.b32', [`[${at}+${word(j, v)}]`, sum])));
+    kernel.reduces.forEach((_, j) => own[j].forEach((sum, v) => code.do('st.shared.b32', [`[${at}+${word(j, v)}]`, sum])));
     code.do('bar.sync', [0]);
     const skip = code.newLabel();
     code.do('bra', [skip], code.op('p', 'setp.ne.s32', lane, 0));
     kernel.reduces.forEach((r, j) => {
-      this.sums[j].forEach((sum, v) => {
+      own[j].forEach((sum, v) => {
         for (let l = 1; l < g.lanes; l++) {
           const other = code.op(r.dtype === 'float32' ? 'f' : 'r', 'ld.shared.b32', `[${at}+${word(j, v) + 4 * l * g.across}]`);
           code.do(operation(r), [sum, sum, other]);
@@ -321,7 +337,7 @@ class ReductionPrinter {
     const leader = code.op('p', 'setp.eq.s32', lane, 0);
     const own = word(split);
     kernel.reduces.forEach((_, j) => {
-      for (let v = 0; v < vector; v++) code.do('st.volatile.global.b32', [`[${own}+${bytes(j, v)}]`, this.sums[j][v]], leader);
+      for (let v = 0; v < vector; v++) code.do('st.volatile.global.b32', [`[${own}+${bytes(j, v)}]`, this.sums[0][j][v]], leader);
     });
     code.do('membar.gl', []);
     code.do('bar.sync', [0]);
@@ -348,7 +364,7 @@ class ReductionPrinter {
     kernel.reduces.forEach((r, j) => {
       for (let v = 0; v < vector; v++) {
         const other = code.op(r.dtype === 'float32' ? 'f' : 'r', 'ld.volatile.global.b32', `[${from}+${bytes(j, v)}]`);
-        code.do(operation(r), [this.sums[j][v], this.sums[j][v], other]);
+        code.do(operation(r), [this.sums[0][j][v], this.sums[0][j][v], other]);
       }
     });
     code.do('add.s32', [row, row, g.lanes]);
@@ -362,28 +378,22 @@ class ReductionPrinter {
     const { code, kernel } = this;
     const end = code.newLabel();
     code.do('bra', [end], code.op('p', 'setp.ne.s32', lane, 0));
-    const results = kernel.reduces.map((r, j) =>
-      Array.from({ length: outer.count }, (_, v): Value => {
-        const type: ComputeType = r.dtype === 'bool' ? 'int32' : r.dtype;
-        const value: Value = { dtype: type, register: this.sums[j][v] };
-        return r.dtype === 'bool' ? cast(code, value, 'bool') : value;
-      }),
-    );
-    const tile = new Tile(code, kernel, this.frame.addressing.inner([]), outer, [], results);
-    tile.evaluate(kernel.epilogue, kernel.body.length, (x) => x.op === 'load');
-    tile.evaluate(kernel.epilogue, kernel.body.length);
-    tile.store('epilogue', mine);
+    const scope = this.frame.addressing.inner([]);
+    const tiles = this.sums.map((sums, row) => {
+      const results = kernel.reduces.map((r, j) =>
+        Array.from({ length: outer.count }, (_, v): Value => {
+          const type: ComputeType = r.dtype === 'bool' ? 'int32' : r.dtype;
+          const value: Value = { dtype: type, register: sums[j][v] };
+          return r.dtype === 'bool' ? cast(code, value, 'bool') : value;
+        }),
+      );
+      return new Tile(code, kernel, scope, this.atRow(outer, row), [], results);
+    });
+    for (const tile of tiles) tile.evaluate(kernel.epilogue, kernel.body.length, (x) => x.op === 'load');
+    for (const tile of tiles) {
+      tile.evaluate(kernel.epilogue, kernel.body.length);
+      tile.store('epilogue', mine);
+    }
     code.label(end);
   }
-}
-
-/** What leaves a sum or a maximum as it is. */
-function identity({ op, dtype }: Reduce): Operand {
-  if (dtype === 'float32') return floatLiteral(op === 'sum' ? 0 : Number.NEGATIVE_INFINITY);
-  return op === 'sum' ? '0' : '-2147483648';
-}
-
-function operation({ op, dtype }: Reduce): string {
-  if (dtype === 'float32') return op === 'sum' ? 'add.f32' : 'max.NaN.f32';
-  return op === 'sum' ? 'add.s32' : 'max.s32';
 }

@@ -3,8 +3,10 @@ import { DeviceError } from '../errors';
 import type { Node } from '../graph/node';
 import { inPlaceOutputs } from '../graph/routines';
 import { finishKernel } from './collapse';
+import { columnLoop } from './column-loop';
 import { absorbEpilogues, epilogueKernel } from './epilogues';
 import { flatten } from './index-map';
+import type { Kernel } from './kernel';
 import { type Buffer, KernelBuilder } from './kernel-builder';
 import { planMemory } from './memory-plan';
 import { mergeKernels } from './merge-kernels';
@@ -139,7 +141,9 @@ class ProgramBuilder {
       const store = builder.stores.find((s) => s.access.buffer === value);
       const sameWalk = (l: (typeof loads)[number]): boolean =>
         l.guards.length === 0 && l.offset === store?.access.offset && l.strides.every((s, d) => s === store?.access.strides[d] || builder.domain[d] === 1);
-      if (!loads.every(sameWalk)) return false;
+      if (loads.every(sameWalk)) continue;
+      const moves = this.backend.replacesColumns && step.kind === 'kernel' && store && columnLoop(builder.domain, loads, store.access) !== null;
+      if (!moves) return false;
     }
     return true;
   }
@@ -181,7 +185,8 @@ class ProgramBuilder {
       if (draft.kind === 'kernel') {
         const { kernel, buffers } = finishKernel(draft.builder);
         if (kernel.domain.includes(0)) continue;
-        steps.push({ kind: 'kernel', kernel, buffers: buffers.map((b) => slot(b, at)), label: draft.builder.label });
+        const own = buffers.map((b) => slot(b, at));
+        steps.push({ kind: 'kernel', kernel: withColumn(kernel, own), buffers: own, label: draft.builder.label });
         continue;
       }
       const call = routineCall(draft);
@@ -213,4 +218,15 @@ class ProgramBuilder {
     const { kernel, buffers } = epilogueKernel(draft, draft.epilogue) as NonNullable<ReturnType<typeof epilogueKernel>>;
     return { kernel, buffers: buffers.map((b, i) => (i === 0 ? null : slot(b))), label: draft.epilogue.label };
   }
+}
+
+/** A kernel that moves elements within one slot gets the loop along which it does. */
+function withColumn(kernel: Kernel, slots: readonly number[]): Kernel {
+  for (const { access } of kernel.stores) {
+    const moved = kernel.loads.filter((l) => slots[l.buffer] === slots[access.buffer] && (l.offset !== access.offset || l.strides.some((s, d) => s !== access.strides[d])));
+    if (moved.length === 0) continue;
+    const column = columnLoop(kernel.domain, moved, access);
+    if (column !== null) return { ...kernel, column };
+  }
+  return kernel;
 }

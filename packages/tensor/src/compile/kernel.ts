@@ -23,6 +23,11 @@ export interface Kernel {
   readonly reduces: readonly Reduce[];
   readonly epilogue: readonly Instruction[];
   readonly stores: readonly Store[];
+  /**
+   * A loop whose points all belong to one thread, which loads everything before it stores anything: elements move along it within one array. Only
+   * for backends that have `replacesColumns`, in kernels without reductions.
+   */
+  readonly column?: number;
 }
 
 /**
