@@ -188,8 +188,11 @@ describe('interruption', () => {
     const controller = new AbortController();
     const long = { ...withText, parts: [{ ...withText.parts[1], sample: { prompt: 'the ', bytes: 100_000 } }] };
     writeFileSync(join(folder, 'long.json'), JSON.stringify(long));
+    // Some lines of the sample, however long training and the first bytes take.
+    let lines = -1;
     const watch = (t: string): void => {
-      if (t.includes('the ')) setTimeout(() => controller.abort(), 100);
+      if (lines >= 0 || t.includes('What it writes')) lines++;
+      if (lines === 5) controller.abort();
     };
     const { code } = await run(['--config', 'long.json', '--out', 'cut-sample', '--threads', '1'], {
       signal: controller.signal,
