@@ -1,4 +1,4 @@
-import { byteSize, type Access, type Kernel } from '@mamba-ts/tensor';
+import { type Access, byteSize, type Kernel, sizeOf } from '@mamba-ts/tensor';
 import { vectorizes } from './addressing';
 
 /** What the choice of a geometry depends on. */
@@ -41,8 +41,6 @@ export type Geometry = ElementwiseGeometry | ReductionGeometry;
 /** Shared by all split reductions of a device: words for their partial results, and one counter for each block along the outputs. */
 export const splitScratch: { readonly words: number; readonly counters: number } = { words: 1_048_576, counters: 4096 };
 
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
-
 export function chooseGeometry(kernel: Kernel, machine: Machine): Geometry {
   return kernel.reduces.length === 0 ? elementwise(kernel, machine) : reduction(kernel, machine);
 }
@@ -63,7 +61,7 @@ function vectorAlong(kernel: Kernel, accesses: readonly Access[], loop: number, 
 
 function elementwise(kernel: Kernel, { multiprocessors }: Machine): ElementwiseGeometry {
   const { column = -1, domain } = kernel;
-  const points = product(domain) / (column < 0 ? 1 : domain[column]);
+  const points = sizeOf(domain) / (column < 0 ? 1 : domain[column]);
   const accesses = [...kernel.loads, ...kernel.stores.map((s) => s.access)];
   // Few points: all the threads there can be, rather than wide accesses.
   const last = domain.length - 1;
@@ -75,7 +73,7 @@ function elementwise(kernel: Kernel, { multiprocessors }: Machine): ElementwiseG
 
 /** Bytes that an access moves if each element is moved once. */
 function traffic(access: Access, domain: readonly number[]): number {
-  return byteSize(access.dtype) * product(domain.filter((_, d) => access.strides[d] !== 0));
+  return byteSize(access.dtype) * sizeOf(domain.filter((_, d) => access.strides[d] !== 0));
 }
 
 const powerBelow = (x: number): number => (x < 1 ? 1 : 2 ** Math.floor(Math.log2(x)));
@@ -83,8 +81,8 @@ const powerAbove = (x: number): number => (x <= 1 ? 1 : 2 ** Math.ceil(Math.log2
 
 function reduction(kernel: Kernel, { multiprocessors, sharesRows = false }: Machine): ReductionGeometry {
   const { domain, outerDims, reduces } = kernel;
-  const outputs = product(domain.slice(0, outerDims));
-  const length = product(domain.slice(outerDims));
+  const outputs = sizeOf(domain.slice(0, outerDims));
+  const length = sizeOf(domain.slice(outerDims));
   const accesses = [...kernel.loads, ...kernel.stores.filter((s) => s.phase === 'body').map((s) => s.access)];
   const [lastOuter, lastInner] = [outerDims - 1, domain.length - 1];
   let [alongRows, alongColumns] = [0, 0];

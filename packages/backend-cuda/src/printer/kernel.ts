@@ -1,4 +1,4 @@
-import type { Kernel } from '@mamba-ts/tensor';
+import { type Kernel, sizeOf } from '@mamba-ts/tensor';
 import { createHash } from 'node:crypto';
 import { Addressing, type Points } from './addressing';
 import { type Operand, PtxCode } from './code';
@@ -88,7 +88,7 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   if (follower) {
     if (geometry.kind !== 'rows' || geometry.splits > 1) throw new Error(`printKernel: 'follower' needs a reduction of rows in one piece, not ${describeGeometry(geometry)}`);
     const { vector } = chooseGeometry(follower.kernel, options);
-    const rows = { all: product(kernel.domain.slice(0, kernel.outerDims)), block: geometry.across * geometry.together };
+    const rows = { all: sizeOf(kernel.domain.slice(0, kernel.outerDims)), block: geometry.across * geometry.together };
     const second = { code, kernel: follower.kernel, addressing: new Addressing(code, follower.kernel, bases.slice(own)) };
     code.do('bar.sync', [0]);
     printRows(second, { vector, threads }, rows, unlessFault(follower.guarded));
@@ -98,8 +98,6 @@ export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKerne
   const followed = follower ? ', then elementwise by row' : '';
   return { name, text: body.replace('NAME', name), grid, threads, extra, description: `PTX ${describeGeometry(geometry)}${followed}${sets > 1 ? `, ${sets} in one` : ''}` };
 }
-
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 /** Buffers are numbered from 0. */
 function bufferCount(kernel: Kernel): number {
@@ -122,7 +120,7 @@ function threadNumber(code: PtxCode, threads: number): Operand {
 function printElementwise({ code, kernel, addressing, early, awaitEarlier }: KernelFrame, { vector, threads }: ElementwiseGeometry): void {
   const { column = -1 } = kernel;
   const threadsAlong = kernel.domain.map((size, d) => (d === column ? 1 : size));
-  const tiles = product(threadsAlong) / vector;
+  const tiles = sizeOf(threadsAlong) / vector;
   const tile = threadNumber(code, threads);
   const end = code.newLabel();
   if (tiles % threads !== 0) code.do('bra', [end], code.op('p', 'setp.ge.u32', tile, tiles));
@@ -150,7 +148,7 @@ function printRows(
   rows: { readonly all: number; readonly block: number },
   allowed: Operand | null,
 ): void {
-  const tiles = product(kernel.domain) / vector;
+  const tiles = sizeOf(kernel.domain) / vector;
   const each = (tiles / rows.all) * rows.block;
   const first = code.op('r', 'mul.lo.u32', code.op('r', 'mov.u32', '%ctaid.x'), each);
   const last = code.op('r', 'add.s32', first, each);
