@@ -21,6 +21,7 @@ export class CudaBackend implements Backend {
   readonly description: string;
   readonly fuses = true;
   readonly convolvesWithSilu = true;
+  readonly replacesColumns = true;
   readonly arenaAlignment = 256;
   readonly halfInputs: NonNullable<Backend['halfInputs']>;
   readonly viewInputs: NonNullable<Backend['viewInputs']>;

@@ -42,7 +42,7 @@ const print = (kernel: Kernel, multiprocessors: number, guarded = false): Printe
   // Every other buffer that is only read may be loaded early: in the machine that changes the order of instructions, not the result.
   const stored = kernel.stores.map((s) => s.access.buffer);
   const early = kernel.loads.map((l) => l.buffer).filter((b) => b % 2 === 0 && !stored.includes(b));
-  return printKernel(kernel, { multiprocessors, sharesRows: true, guarded, early });
+  return printKernel(kernel, { multiprocessors, guarded, early });
 };
 
 const families = new Set<string>();

@@ -34,13 +34,12 @@ export class SimulatedBackend implements Backend {
   readonly description: string;
   readonly fuses = true;
   readonly convolvesWithSilu = true;
-  /** Not on cards yet: what no card has run. */
   readonly replacesColumns = true;
   readonly arenaAlignment: number = alignment;
   readonly halfInputs: NonNullable<Backend['halfInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.halfInputs ? [[name, r.halfInputs]] : [])));
   readonly viewInputs: NonNullable<Backend['viewInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.viewInputs ? [[name, r.viewInputs]] : [])));
   /** What routines look at when they choose. */
-  private readonly context = { multiprocessors: 132, sharesRows: true, computeCapability: [9, 0] } as unknown as CudaContext;
+  private readonly context = { multiprocessors: 132, computeCapability: [9, 0] } as unknown as CudaContext;
   private readonly memory = new DataView(new ArrayBuffer(memoryBytes));
   private readonly machines = new Map<string, PtxMachine>();
   private readonly printed = new Map<string, PrintedKernel>();
@@ -119,7 +118,7 @@ export class SimulatedBackend implements Backend {
     const print = ({ kernel, guarded, early, sets, follower }: WantedKernel): PrintedKernel => {
       const key = JSON.stringify([kernel, guarded, early, sets, follower]);
       let found = this.printed.get(key);
-      if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: 132, sharesRows: true, guarded, early, sets, ...(follower && { follower }) })));
+      if (!found) this.printed.set(key, (found = printKernel(kernel, { multiprocessors: 132, guarded, early, sets, ...(follower && { follower }) })));
       return found;
     };
     const { groups, kernels } = planLaunches(program, print, this.context);

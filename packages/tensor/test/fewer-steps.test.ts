@@ -57,6 +57,29 @@ it('products of few rows become kernels with the norm in front and the sum behin
   }
 });
 
+it('the norm of the only row joins the sum of products: one kernel', async () => {
+  const backend = new AskingBackend();
+  const device = new TensorDevice(backend);
+  const steps: ((x: Tensor, w: Tensor) => Tensor)[] = [
+    layer,
+    (x, w) => norm(x).mul(x.mul(0).add(1.5)).matmul(w, { transposeB: true }),
+    (x, w) => norm(x).reshape(1, 1, 8).mul(w.slice(0, 0, 1).reshape(8)).matmul(w, { transposeB: true }),
+    // The scale has another use: then it is computed for that as well.
+    (x, w) => norm(x).matmul(w, { transposeB: true }).add(x.square().mean(-1, true).add(1e-5).rsqrt()),
+  ];
+  const kernels = [1, 1, 1, 2];
+  for (const [i, step] of steps.entries()) {
+    const values = Array.from(await run(device, step, 1));
+    expect(backend.program?.steps.map((s) => s.kind)).toEqual(Array.from({ length: kernels[i] }, () => 'kernel'));
+    const expected = Array.from(await run(await reference(), step, 1));
+    values.forEach((v, at) => expect(v).toBeCloseTo(expected[at], 12));
+  }
+  // A scale from anything else than sums over the row stays where it is.
+  const other = await run(device, (x, w) => x.mul(x.slice(1, 0, 4).square().sum().sqrt()).matmul(w, { transposeB: true }), 1);
+  expect(other.length).toBe(12);
+  expect(backend.program?.steps.length).toBe(2);
+});
+
 it('a routine reads parts of such a product where they lie', async () => {
   const backend = new AskingBackend();
   const device = new TensorDevice(backend);

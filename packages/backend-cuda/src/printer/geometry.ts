@@ -4,8 +4,6 @@ import { vectorizes } from './addressing';
 /** What the choice of a geometry depends on. */
 export interface Machine {
   readonly multiprocessors: number;
-  /** Several outputs of a sum of products share the loads of its vector. Default false: no card has timed it yet. */
-  readonly sharesRows?: boolean;
 }
 
 /** Points of an elementwise kernel: `vector` neighbours along the last loop per thread, and all along the loop `column` where there is one. */
@@ -79,7 +77,7 @@ function traffic(access: Access, domain: readonly number[]): number {
 const powerBelow = (x: number): number => (x < 1 ? 1 : 2 ** Math.floor(Math.log2(x)));
 const powerAbove = (x: number): number => (x <= 1 ? 1 : 2 ** Math.ceil(Math.log2(x)));
 
-function reduction(kernel: Kernel, { multiprocessors, sharesRows = false }: Machine): ReductionGeometry {
+function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeometry {
   const { domain, outerDims, reduces } = kernel;
   const outputs = sizeOf(domain.slice(0, outerDims));
   const length = sizeOf(domain.slice(outerDims));
@@ -115,7 +113,7 @@ function reduction(kernel: Kernel, { multiprocessors, sharesRows = false }: Mach
     return lanes;
   };
   const enough = (count: number): boolean => lanesFor(outputs / count) * (outputs / count) >= multiprocessors * 256;
-  const together = sharesRows ? rowsTogether(kernel, enough) : 1;
+  const together = rowsTogether(kernel, enough);
   const groups = outputs / together;
   const lanes = lanesFor(groups);
   const across = Math.max(1, 128 / lanes);

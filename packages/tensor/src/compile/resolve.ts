@@ -50,7 +50,7 @@ export class ResolvedGraph {
     if (!this.lowers || n.op.kind !== 'pick') return n;
     const known = this.lowered.get(n);
     if (known) return known;
-    const sum = sumOfProducts(n, this.lowers) ?? n;
+    const sum = sumOfProducts(n, this.lowers, identityOf) ?? n;
     this.lowered.set(n, sum);
     return sum;
   }
