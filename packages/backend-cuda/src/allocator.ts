@@ -32,6 +32,14 @@ export class Allocator {
     else this.kept.set(blockBytes, [pointer]);
   }
 
+  /** Could a buffer of so many bytes be had now, if all kept blocks went back to the device? */
+  fits(bytes: number): boolean {
+    let kept = 0;
+    for (const [blockBytes, list] of this.kept) kept += blockBytes * list.length;
+    const room = Math.min(this.limit - (this.reserved - kept), this.context.memory().free + kept);
+    return blockSize(bytes) <= room;
+  }
+
   private reserve(blockBytes: number, bytes: number): DevicePointer {
     if (this.reserved + blockBytes > this.limit) this.trim();
     if (this.reserved + blockBytes > this.limit) {

@@ -162,6 +162,14 @@ export class CudaBackend implements Backend {
     return this.routine(call).scratchBytes(call, this.context);
   }
 
+  scanCheckpoints(call: RoutineCall): number {
+    return this.routines[call.name]?.checkpoints?.(call, this.context) ?? 0;
+  }
+
+  arenaFits(bytes: number): boolean {
+    return this.allocator.fits(bytes);
+  }
+
   absorbsEpilogue(call: RoutineCall, kernel: Kernel): boolean {
     return this.routine(call).absorbs?.(call, kernel, this.context) ?? false;
   }

@@ -38,6 +38,8 @@ export interface CudaRoutine {
   refuses?(call: RoutineCall, context: CudaContext): string | null;
   /** Bytes of scratch, the same for equal calls. Planned into the program's arena: contents are undefined at each launch. */
   scratchBytes(call: RoutineCall, context: CudaContext): number;
+  /** float32 elements of what it can leave for its backward pass (`Backend.scanCheckpoints`). */
+  checkpoints?(call: RoutineCall, context: CudaContext): number;
   /** Can its code run this elementwise kernel on the first output (see `Epilogue` of the tensor core)? Absent: none. */
   absorbs?(call: RoutineCall, kernel: Kernel, context: CudaContext): boolean;
   /** Picks and loads the kernels. Allocates no device memory. `epilogue`: a kernel that `absorbs` said yes to. */

@@ -106,6 +106,10 @@ export class SimulatedBackend implements Backend {
     return 0;
   }
 
+  scanCheckpoints(call: RoutineCall): number {
+    return cudaRoutines.selectiveScan.checkpoints?.(call, this.context) ?? 0;
+  }
+
   lowersMatmul({ outputs: [{ shape: [batch, rows] }] }: RoutineCall): boolean {
     return batch * rows === 1;
   }

@@ -163,6 +163,14 @@ export class WebGpuBackend implements Backend, Runtime {
     return this.routine(call).absorbs?.(call, kernel, this.capabilities) ?? false;
   }
 
+  scanCheckpoints(call: RoutineCall): number {
+    return webgpuRoutines[call.name]?.checkpoints?.(call, this.capabilities) ?? 0;
+  }
+
+  arenaFits(bytes: number): boolean {
+    return bytes <= this.gpu.limits.maxBufferSize;
+  }
+
   scratchBytes(call: RoutineCall): number {
     return this.routine(call).scratchBytes?.(call, this.capabilities) ?? 0;
   }

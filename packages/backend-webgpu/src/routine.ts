@@ -24,6 +24,8 @@ export interface WebGpuRoutine {
   refuses?(call: RoutineCall, capabilities: Capabilities): string | null;
   /** Can it run this epilogue on its first output? */
   absorbs?(call: RoutineCall, kernel: Kernel, capabilities: Capabilities): boolean;
+  /** float32 elements of what it can leave for its backward pass (`Backend.scanCheckpoints`). */
+  checkpoints?(call: RoutineCall, capabilities: Capabilities): number;
   /** Bytes of scratch between its passes. */
   scratchBytes?(call: RoutineCall, capabilities: Capabilities): number;
   passes(call: RoutineCall, memory: StepMemory, capabilities: Capabilities): readonly Work[];

@@ -135,14 +135,20 @@ function updatesInPlace(shape: ScanShape): boolean {
 
 /**
  * Scratch bytes of one call with `threads` threads. Forward: {@link scanTileStatesBytes} are extra, where wanted.
- * Backward: states at tile starts, partial sums and the threads' work areas, never (batch, length, channels, dState).
+ * Backward: states at tile starts, unless it is given them (`givenTileStates`), partial sums and the threads' work
+ * areas, never (batch, length, channels, dState).
  */
-export function scanScratchBytes(shape: ScanShape, kernel: ScanKernel, threads: number): number {
+export function scanScratchBytes(
+  shape: ScanShape,
+  kernel: ScanKernel,
+  threads: number,
+  givenTileStates: boolean = false,
+): number {
   if (kernel === 'stateUpdate' && updatesInPlace(shape)) return 0;
   const work = threads * workBytes(shape, kernel);
   if (kernel !== 'backward') return work;
   const sums = Object.values(partials(shape)).reduce((total, { bytes }) => total + bytes, 0);
-  return work + align(scanTileStatesBytes(shape)) + sums;
+  return work + (givenTileStates ? 0 : align(scanTileStatesBytes(shape))) + sums;
 }
 
 /**
@@ -156,7 +162,7 @@ export function writeScanParams(view: DataView, at: number, call: ScanCall): voi
   if (!Number.isSafeInteger(threads) || threads < 1) {
     throw new ScanShapeError(caller, 'threads', 'an integer of at least 1', `value ${threads}`);
   }
-  if (call.scratch + scanScratchBytes(shape, kernel, threads) > 2 ** 32) {
+  if (call.scratch + scanScratchBytes(shape, kernel, threads, pointers.tileStates !== undefined) > 2 ** 32) {
     throw new ScanShapeError(caller, 'scratch', 'an end below 4 GiB', `address ${call.scratch}`);
   }
   const flags =

@@ -192,7 +192,7 @@ function hostRun(
 ): Record<string, Float32Array> {
   const { shape } = scanCase;
   const { memory, pointers, zones, options } = layOut(scanCase, {
-    scratch: Math.max(scanScratchBytes(shape, 'forward', 1), scanScratchBytes(shape, 'backward', 1)),
+    scratch: Math.max(scanScratchBytes(shape, 'forward', 1), scanScratchBytes(shape, 'backward', 1, keep)),
     tileStates: scanTileStatesBytes(shape),
   });
   const { scratch, tileStates, ...arrays } = pointers;

@@ -60,6 +60,14 @@ export interface Backend {
   absorbsEpilogue?(call: RoutineCall, kernel: Kernel): boolean;
   /** Should this matrix product be computed by primitives, fused with what is around it, rather than by the routine? Absent: none. */
   lowersMatmul?(call: RoutineCall): boolean;
+  /**
+   * float32 elements of what this selectiveScan can leave for its backward pass; 0 for nothing. Where both passes are in one program the scan then
+   * has a third output of shape (elements), and selectiveScanBackward a thirteenth input, which it takes instead of computing states again. Contents
+   * are the backend's own. Absent: nothing.
+   */
+  scanCheckpoints?(call: RoutineCall): number;
+  /** Is there room for an arena of so many bytes now? Asked of programs that could do with less. Absent: yes. */
+  arenaFits?(bytes: number): boolean;
   /** Bytes of scratch that the call needs; planned into the program's arena. 0 for none. */
   scratchBytes(call: RoutineCall): number;
 

@@ -13,11 +13,11 @@ interface Signature {
 
 const scanInputs = ['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'] as const;
 
-const forward: Signature = { pass: 'forward', inputs: scanInputs, outputs: ['y', 'lastState'] };
+const forward: Signature = { pass: 'forward', inputs: scanInputs, outputs: ['y', 'lastState', 'checkpoints'] };
 const step: Signature = { pass: 'step', inputs: ['initialState', 'u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias'], outputs: ['y', 'lastState'] };
 const backward: Signature = {
   pass: 'backward',
-  inputs: ['gradY', 'gradLastState', ...scanInputs],
+  inputs: ['gradY', 'gradLastState', ...scanInputs, 'checkpoints'],
   outputs: ['gradU', 'gradDelta', 'gradA', 'gradB', 'gradC', 'gradD', 'gradZ', 'gradDeltaBias', 'gradInitialState'],
 };
 
@@ -39,29 +39,48 @@ function shapeOf(call: RoutineCall, { inputs, pass }: Signature): ScanShape {
   };
 }
 
-function planOf(call: RoutineCall, signature: Signature, capabilities: Capabilities, oneBuffer: boolean, inPlace = false): ScanPlan {
+/** Does the call leave checkpoints, or take them? Only where its passes are a pair (`Backend.scanCheckpoints`). */
+function hasCheckpoints(call: RoutineCall, { inputs, outputs }: Signature): boolean {
+  return Boolean(call.inputs[inputs.indexOf('checkpoints')] ?? call.outputs[outputs.indexOf('checkpoints')]);
+}
+
+interface PlanWishes {
+  readonly oneBuffer: boolean;
+  readonly inPlace?: boolean;
+  readonly checkpoints?: boolean;
+}
+
+function planOf(call: RoutineCall, signature: Signature, capabilities: Capabilities, wishes: PlanWishes): ScanPlan {
+  const { oneBuffer, inPlace = false, checkpoints = hasCheckpoints(call, signature) } = wishes;
   const given = signature.inputs.filter((_, i) => call.inputs[i]);
   const arrays: OptionalArray[] = optional.filter((name) => given.includes(name) && !(inPlace && name === 'initialState'));
   if (signature.pass === 'backward') {
     if (given.includes('initialState')) arrays.push('gradInitialState');
   } else arrays.push('lastState');
   const limits = { ...deviceLimits(capabilities.gpu), software: capabilities.software };
-  return planScan(shapeOf(call, signature), { pass: signature.pass, arrays, deltaSoftplus: Boolean(call.attributes.deltaSoftplus), oneBuffer, limits });
+  const deltaSoftplus = Boolean(call.attributes.deltaSoftplus);
+  return planScan(shapeOf(call, signature), { pass: signature.pass, arrays, deltaSoftplus, checkpoints, oneBuffer, limits });
 }
 
 /** A scan of @mamba-ts/scan-webgpu as a routine. */
 function scanRoutine(signature: Signature): WebGpuRoutine {
+  const refuses = (call: RoutineCall, capabilities: Capabilities, checkpoints?: boolean): string | null => {
+    if (inputSpec(call, signature.inputs.indexOf('u')).shape.includes(0)) return 'a scan of no elements';
+    try {
+      planOf(call, signature, capabilities, { oneBuffer: true, checkpoints });
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
   return {
-    refuses(call, capabilities) {
-      if (inputSpec(call, signature.inputs.indexOf('u')).shape.includes(0)) return 'a scan of no elements';
-      try {
-        planOf(call, signature, capabilities, true);
-        return null;
-      } catch (error) {
-        return (error as Error).message;
-      }
+    refuses: (call, capabilities) => refuses(call, capabilities),
+    // None where they are larger than a binding may be.
+    checkpoints: (call, capabilities) => {
+      if (signature.pass !== 'forward' || refuses(call, capabilities, true) !== null) return 0;
+      return planOf(call, signature, capabilities, { oneBuffer: true, checkpoints: true }).checkpointBytes / 4;
     },
-    scratchBytes: (call, capabilities) => planOf(call, signature, capabilities, true).scratchBytes,
+    scratchBytes: (call, capabilities) => planOf(call, signature, capabilities, { oneBuffer: true }).scratchBytes,
     passes(call, memory, capabilities) {
       const scan = new ScanStep(call, signature, memory, capabilities);
       return [...scan.before, scan.work(), ...scan.after];
@@ -89,7 +108,7 @@ class ScanStep {
     const next = signature.outputs.indexOf('lastState');
     this.inPlace = signature.pass === 'step' && memory.inputSlot(state) === memory.outputSlot(next) && !memory.isGuarded(memory.outputSlot(next));
     // Sizes don't depend on which buffers are shared.
-    const plan = planOf(call, signature, capabilities, true, this.inPlace);
+    const plan = planOf(call, signature, capabilities, { oneBuffer: true, inPlace: this.inPlace });
     const bound = new Set<number>();
     signature.inputs.forEach((name, i) => {
       const slot = memory.inputSlot(i);
@@ -111,11 +130,12 @@ class ScanStep {
     const { operands, memory, capabilities } = this;
     const places = operands.map((o) => memory.bufferOf(o.resource));
     const oneBuffer = operands.some((o, i) => o.writes && places.some((p, j) => j !== i && p === places[i]));
-    const plan = planOf(this.call, this.signature, capabilities, oneBuffer, this.inPlace);
+    const plan = planOf(this.call, this.signature, capabilities, { oneBuffer, inPlace: this.inPlace });
     const prepared = capabilities.scan.prepare(plan);
+    const leaves = plan.pass === 'forward' && plan.checkpointBytes > 0;
     return {
       kind: 'native',
-      label: `wgsl ${this.call.name}: ${plan.explanation}`,
+      label: `wgsl ${this.call.name}: ${plan.explanation}${leaves ? '; leaves checkpoints' : ''}`,
       operands,
       bind: (buffers) => prepared.bind(Object.fromEntries(operands.map((o, i) => [o.name, buffers[i]])) as ScanBuffers),
     };

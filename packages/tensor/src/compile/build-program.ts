@@ -11,6 +11,7 @@ import { type Buffer, KernelBuilder } from './kernel-builder';
 import { planMemory } from './memory-plan';
 import { mergeKernels } from './merge-kernels';
 import type { Epilogue, Program, Slot, Step } from './program';
+import { keepScanCheckpoints } from './scan-checkpoints';
 import { type DraftRoutine, type DraftStep, reads, routineCall, schedule, writes } from './schedule';
 
 /** A value that a program must leave in memory. */
@@ -30,7 +31,11 @@ export interface BuiltProgram {
 
 /** Schedules the graph under `results` and lays out its memory. */
 export function buildProgram(results: readonly Result[], backend: Backend): BuiltProgram {
-  return new ProgramBuilder(results, backend).build();
+  const builder = new ProgramBuilder(results, backend, true);
+  const built = builder.build();
+  // What scans keep for their backward passes saves time only: a program for which there is no room with it goes without.
+  const fits = !builder.keepsCheckpoints || (backend.arenaFits?.(built.program.arenaBytes) ?? true);
+  return fits ? built : new ProgramBuilder(results, backend, false).build();
 }
 
 class ProgramBuilder {
@@ -40,11 +45,15 @@ class ProgramBuilder {
   private readonly bindings: Binding[] = [];
   private readonly slots: Slot[] = [];
   private readonly slotOf = new Map<Buffer, number>();
-  private nextCopy = -1;
+  /** Buffers that the schedule does not know have numbers below 0. */
+  private nextId = -1;
+  /** Does a scan leave something for its backward pass? */
+  readonly keepsCheckpoints: boolean;
 
   constructor(
     private readonly results: readonly Result[],
     private readonly backend: Backend,
+    mayKeepCheckpoints: boolean,
   ) {
     const { fuses, maxKernelBuffers = Number.POSITIVE_INFINITY } = backend;
     const absorbsEpilogues = backend.absorbsEpilogue !== undefined;
@@ -57,6 +66,8 @@ class ProgramBuilder {
     this.roots = scheduled.roots;
     const kept = new Set(this.roots);
     if (fuses) this.steps = mergeKernels(this.steps, kept, maxKernelBuffers);
+    if (mayKeepCheckpoints) this.steps = keepScanCheckpoints(this.steps, backend, () => this.nextId--);
+    this.keepsCheckpoints = this.steps.some((s) => s.kind === 'routine' && s.op.name === 'selectiveScan' && s.outputs.length > 2);
     if (absorbsEpilogues) this.steps = absorbEpilogues(this.steps, kept, backend);
   }
 
@@ -149,7 +160,7 @@ class ProgramBuilder {
   }
 
   private copyOf(source: Buffer): Buffer {
-    return { ...source, id: this.nextCopy-- };
+    return { ...source, id: this.nextId-- };
   }
 
   private copyStep(source: Buffer, target: Buffer): DraftStep {

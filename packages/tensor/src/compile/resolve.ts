@@ -55,18 +55,21 @@ export class ResolvedGraph {
     return sum;
   }
 
+  /** Names a value: equal values have one name. Behind a fence it has another than before it. */
+  nameOf(given: Node): string | number {
+    let n = given;
+    while (n.op.kind === 'stopGradient' || n.op.kind === 'derived' || (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom')) {
+      n = n.op.kind === 'pick' ? n.inputs[0].inputs[n.op.output] : n.inputs[0];
+    }
+    return n.op.kind === 'fence' ? `f${n.id}` : this.resolve(n).id;
+  }
+
   /** Behind a fence nothing is equal to anything before it: that keeps recomputation (checkpoint) from being merged away. */
   private mergeEqual(order: readonly Node[]): void {
     const seen = new Map<string, Node>();
     for (const node of order) {
       if (node.isLeaf) continue;
-      const inputs = node.inputs.map((given) => {
-        let n = given;
-        while (n.op.kind === 'stopGradient' || n.op.kind === 'derived' || (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom')) {
-          n = n.op.kind === 'pick' ? n.inputs[0].inputs[n.op.output] : n.inputs[0];
-        }
-        return n.op.kind === 'fence' ? `f${n.id}` : this.resolve(n).id;
-      });
+      const inputs = node.inputs.map((input) => this.nameOf(input));
       const key = `${JSON.stringify(node.op, nonFinite)}|${node.dtype}|${node.shape.join()}|${inputs.join()}`;
       const first = seen.get(key);
       if (first) this.canonical.set(node, first);

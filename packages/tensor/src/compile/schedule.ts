@@ -5,7 +5,7 @@ import { chooseBuffers, type FusionLimits } from './cost';
 import { flatten } from './index-map';
 import { type Buffer, KernelBuilder } from './kernel-builder';
 import { type Buffers, Lowering } from './lower';
-import type { RoutineCall, View } from './program';
+import type { RoutineCall, TensorSpec, View } from './program';
 import { ResolvedGraph } from './resolve';
 import { viewedInput } from './views';
 
@@ -20,7 +20,9 @@ export interface DraftKernel {
 export interface DraftRoutine {
   readonly kind: 'routine';
   readonly op: Extract<NodeOp, { kind: 'routine' }>;
-  readonly inputNodes: readonly (Node | null)[];
+  readonly inputSpecs: readonly (TensorSpec | null)[];
+  /** Which value each input is (`ResolvedGraph.nameOf`): unlike buffers, names differ between a value and what `checkpoint` computes from it again. */
+  readonly inputNames: readonly (string | number | null)[];
   readonly inputs: readonly (Buffer | null)[];
   readonly outputs: readonly Buffer[];
   /** Where inputs lie inside their buffers; null for those that are the whole buffer. */
@@ -43,11 +45,11 @@ export function writes(step: DraftStep): readonly Buffer[] {
 }
 
 /** The call as backends see it. */
-export function routineCall({ op, inputNodes, views }: DraftRoutine): RoutineCall {
+export function routineCall({ op, inputSpecs, views }: DraftRoutine): RoutineCall {
   return {
     name: op.name,
     attributes: op.attributes,
-    inputs: inputNodes.map((n, i) => (n ? { shape: n.shape, dtype: n.dtype, ...(views[i] && { view: views[i] }) } : null)),
+    inputs: inputSpecs.map((x, i) => (x ? { ...x, ...(views[i] && { view: views[i] }) } : null)),
     outputs: op.outputs,
   };
 }
@@ -150,7 +152,9 @@ class Scheduler implements Buffers {
     const views = viewed.map((v) => v?.view ?? null);
     const outputs = op.outputs.map((spec) => this.buffer(spec));
     this.routineOutputs.set(node, outputs);
-    this.steps.push({ kind: 'routine', op, inputNodes, inputs, views, outputs });
+    const inputSpecs = inputNodes.map((x) => x && { shape: x.shape, dtype: x.dtype });
+    const inputNames = inputNodes.map((x) => x && this.graph.nameOf(x));
+    this.steps.push({ kind: 'routine', op, inputSpecs, inputNames, inputs, views, outputs });
     return outputs;
   }
 }

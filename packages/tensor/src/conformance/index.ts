@@ -8,6 +8,7 @@ import { testFusion } from './fusion';
 import { testHalfOperands } from './half-operands';
 import { testMemory } from './memory';
 import { afterAll, beforeAll, describe, expect, it, type TestRunner, useRunner } from './runner';
+import { testScanCheckpoints } from './scan-checkpoints';
 
 export { type DifferentiableCase, differentiableCases } from './cases';
 export { caseInputs, numericGradients, relativeError, runCase } from './compare';
@@ -67,6 +68,7 @@ export function testBackend(runner: TestRunner, name: string, factory: () => Pro
     testHalfOperands(devices);
     testFusion(devices);
     testCompiledSteps(devices);
+    testScanCheckpoints(devices);
   });
 }
 

@@ -130,6 +130,10 @@ export class CpuBackend implements Backend {
     return routine.refuses?.(call) ?? null;
   }
 
+  scanCheckpoints(call: RoutineCall): number {
+    return this.parts.routines[call.name]?.checkpoints?.(call) ?? 0;
+  }
+
   scratchBytes(call: RoutineCall): number {
     return this.routine(call).scratchBytes(call);
   }

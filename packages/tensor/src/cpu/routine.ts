@@ -12,6 +12,8 @@ export interface CpuRoutine {
   phases(call: RoutineCall): readonly CpuPhase[];
   /** Bytes of scratch (independent of the thread count, so that plans and results are too). */
   scratchBytes(call: RoutineCall): number;
+  /** Elements of what it can leave for its backward pass (`Backend.scanCheckpoints`). */
+  checkpoints?(call: RoutineCall): number;
   /** Size of the parameter struct in bytes. */
   paramBytes(call: RoutineCall): number;
   /** Writes the struct at byte `at`; pointers are byte addresses, 0 for an absent input. Called again whenever buffers are rebound. */

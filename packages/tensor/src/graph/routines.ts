@@ -20,7 +20,9 @@
  * longConvGradKernel        gradY, u (both batch, length, channels); attribute taps → (taps, channels): sum_{batch,t} gradY_t u_{t-j}
  * selectiveScan             u, delta, A, B, C, D?, z?, deltaBias?, initialState?, resets? → y, lastState      (shapes: @mamba-ts/scan)
  *                           attributes groups, complex, variableB, variableC, deltaSoftplus
+ *                           in a program with its backward pass, where `Backend.scanCheckpoints` says so, a third output: checkpoints (n)
  * selectiveScanBackward     gradY, gradLastState?, u, delta, A, B, C, D?, z?, deltaBias?, initialState?, resets?
+ *                           with checkpoints (n) as the thirteenth input where its scan left them
  *                           → gradients of u, delta, A, B, C, D, z, deltaBias, initialState (an absent input's gradient has shape (0))
  * stateUpdate               state, u, delta, A, B, C, D?, z?, deltaBias? → y (batch, channels), newState; one step of selectiveScan,
  *                           u, delta, z (batch, channels); B, C (batch, groups, dState) or constant. newState may be the memory of state.

@@ -6,6 +6,7 @@ import {
   scanParamsBytes,
   scanScratchBytes,
   type ScanShape,
+  scanTileStatesBytes,
   writeScanParams,
 } from '@mamba-ts/scan';
 import type { RoutineCall, TensorSpec } from '../../compile/program';
@@ -17,7 +18,11 @@ import type { CpuRoutine } from '../routine';
  */
 const mostThreads = 64;
 
-const scanArguments = ['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'] as const;
+/** The last: where a scan left them for its backward pass. */
+const scanArguments = [
+  ...['u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'initialState', 'resets'],
+  'tileStates',
+] as const;
 const gradientNames = [
   'gradU',
   'gradDelta',
@@ -56,9 +61,13 @@ function scanRoutine(
   u: number,
   bind: (call: RoutineCall, inputs: readonly number[], outputs: readonly number[]) => ScanPointers,
 ): CpuRoutine {
+  const given = (call: RoutineCall): boolean => call.inputs.length > u + scanArguments.indexOf('tileStates');
   return {
-    phases: () => scanExports[kernel].map((name) => ({ module: 'scan', name })),
-    scratchBytes: (call) => scanScratchBytes(shapeOf(call, u), kernel, mostThreads),
+    phases: (call) =>
+      scanExports[kernel]
+        .filter((name) => name !== 'scanBackwardStates' || !given(call))
+        .map((name) => ({ module: 'scan', name })),
+    scratchBytes: (call) => scanScratchBytes(shapeOf(call, u), kernel, mostThreads, given(call)),
     paramBytes: () => scanParamsBytes,
     writeParams(view, at, call, pointers) {
       const scan: ScanCall = {
@@ -81,11 +90,15 @@ function named(inputs: readonly number[], first: number): ScanPointers {
   ) as unknown as ScanPointers;
 }
 
-export const selectiveScan: CpuRoutine = scanRoutine('forward', 0, (_, inputs, [y, lastState]) => ({
-  ...named(inputs, 0),
-  y,
-  lastState,
-}));
+export const selectiveScan: CpuRoutine = {
+  ...scanRoutine('forward', 0, (_, inputs, [y, lastState, tileStates]) => ({
+    ...named(inputs, 0),
+    y,
+    lastState,
+    tileStates,
+  })),
+  checkpoints: (call) => scanTileStatesBytes(shapeOf(call, 0)) / 4,
+};
 
 export const selectiveScanBackward: CpuRoutine = scanRoutine('backward', 2, (call, inputs, outputs) => ({
   ...named(inputs, 2),

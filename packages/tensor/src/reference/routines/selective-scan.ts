@@ -42,6 +42,7 @@ function scanInputs(args: Arguments): ScanInputs<Float64Array> {
   } as ScanInputs<Float64Array>;
 }
 
+/** Leaves no checkpoints, where a backend's program asks for them: backward does not need any. */
 export const selectiveScan: ReferenceRoutine = (inputs, [y, lastState], attributes) => {
   const shape = shapeOf(inputs[0] as RefArray, inputs[2] as RefArray, attributes, false);
   const out = selectiveScanReference(shape, scanInputs(inputs), { deltaSoftplus: Boolean(attributes.deltaSoftplus) });
