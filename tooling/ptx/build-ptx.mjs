@@ -1,4 +1,4 @@
-// Compiles a package's kernels/*.cu to PTX (sm_80, which every later card runs too) and writes src/ptx/*.ts: `ptx`, compressed, and `sourcesHash`.
+// Compiles a package's kernels/*.cu to PTX (sm_80, which every later card runs too, or what a first line `// arch: …` names) and writes src/ptx/*.ts: `ptx`, compressed, and `sourcesHash`.
 // Needs nvcc 13; the result is committed, so that building and using the package does not.
 //   node build-ptx.mjs PACKAGE_FOLDER [--check] [NAME…]      --check only says whether sources and PTX match
 import { execFileSync } from 'node:child_process';
@@ -33,7 +33,9 @@ function compile(name, digest) {
   const temporary = mkdtempSync(join(tmpdir(), 'build-ptx-'));
   try {
     const target = join(temporary, 'kernels.ptx');
-    execFileSync('nvcc', ['-std=c++17', '-O3', '-arch=compute_80', '-ptx', '-o', target, join(folder, `${name}.cu`)], { stdio: 'inherit' });
+    const source = join(folder, `${name}.cu`);
+    const arch = /^\/\/ arch: (\w+)\n/.exec(readFileSync(source, 'utf8'))?.[1] ?? 'compute_80';
+    execFileSync('nvcc', ['-std=c++17', '-O3', `-arch=${arch}`, '-ptx', '-o', target, source], { stdio: 'inherit' });
     const ptx = readFileSync(target, 'utf8').replace(/^\/\/.*\n/gm, '');
     const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN, BROTLI_PARAM_SIZE_HINT } = constants;
     const packed = brotliCompressSync(ptx, { params: { [BROTLI_PARAM_QUALITY]: 11, [BROTLI_PARAM_LGWIN]: 24, [BROTLI_PARAM_SIZE_HINT]: ptx.length } });

@@ -16,22 +16,21 @@ template <int W, int V, bool Silu> __device__ __forceinline__ void backward(cons
   if (Silu && p.bias != nullptr)
 #pragma unroll
     for (int i = 0; i < V; i++) convBias.v[i] = p.bias[channel + i];
-  const auto arrive = [&](long long t) {
+  // The gradient of step t, 0 unless it is inside the sequence, and for SiLU the sample W - 1 steps before it.
+  const auto arrive = [&](long long t, bool inside, bool resets, const Vector<V> &gradY, const Vector<V> &sample) {
 #pragma unroll
     for (int d = W - 1; d >= 1; d--) next[d] = next[d - 1];
-    next[0] = t >= 0 && t < p.length ? Vector<V>::load(p.gradY + (b * p.length + t) * p.channels + channel) : Vector<V>();
+    next[0] = gradY;
     if constexpr (Silu) {
 #pragma unroll
       for (int d = 0; d < W - 1; d++) window[d] = window[d + 1];
-      // Gradients from outside the sequence are 0.
-      if (t < 0 || t - (W - 1) >= p.length) return;
-      window[W - 1] = sampleAt<V>(p, b, t - (W - 1), channel);
-      if (t >= p.length) return;
+      window[W - 1] = sample;
+      if (!inside) return;
       Vector<V> y = convBias;
       bool reaches = true;
 #pragma unroll
       for (int d = 0; d < W; d++) {
-        reaches = reaches && !(d > 0 && isReset(p, b, t - d + 1));
+        reaches = reaches && !(d > 0 && resets && isReset(p, b, t - d + 1));
         if (reaches) y.add(taps[d], window[d]);
       }
 #pragma unroll
@@ -61,24 +60,48 @@ template <int W, int V, bool Silu> __device__ __forceinline__ void backward(cons
   }
 #pragma unroll
   for (int d = W - 2; d >= 0; d--) {
-    arrive(end + d);
-    leave(end + d);
-  }
-#pragma unroll 4
-  for (long long t = end - 1; t >= begin; t--) {
-    arrive(t);
-    gradient().store(p.gradX + (b * p.length + t) * p.channels + channel);
-    const Vector<V> x = Silu ? window[0] : Vector<V>::load(p.x + (b * p.length + t) * p.rowX + channel);
-#pragma unroll
-    for (int d = 0; d < W; d++) sums[d].add(x, next[d]);
-#pragma unroll
-    for (int i = 0; i < V; i++) bias.v[i] += next[0].v[i];
+    const long long t = end + d;
+    const bool inside = t < p.length;
+    arrive(
+        t, inside, true, inside ? Vector<V>::load(p.gradY + (b * p.length + t) * p.channels + channel) : Vector<V>(),
+        Silu && t - (W - 1) < p.length ? sampleAt<V>(p, b, t - (W - 1), channel) : Vector<V>());
     leave(t);
   }
+  // x of the step, or for SiLU W - 1 steps before it.
+  constexpr int before = Silu ? W - 1 : 0;
+  long long t = end - 1;
+  const float *gradY = p.gradY + (b * p.length + t) * p.channels + channel, *x = p.x + (b * p.length + t - before) * p.rowX + channel;
+  float *gradX = p.gradX + (b * p.length + t) * p.channels + channel;
+  const auto walk = [&](auto steps, const auto &sampleOf) {
+    Vector<V> grads[steps.count], samples[steps.count];
+#pragma unroll
+    for (int u = 0; u < steps.count; u++) {
+      grads[u] = Vector<V>::load(gradY - u * p.channels);
+      samples[u] = sampleOf(u);
+    }
+#pragma unroll
+    for (int u = 0; u < steps.count; u++) {
+      arrive(t - u, true, steps.resets, grads[u], samples[u]);
+      gradient().store(gradX - u * p.channels);
+      const Vector<V> now = Silu ? window[0] : samples[u];
+#pragma unroll
+      for (int d = 0; d < W; d++) sums[d].add(now, next[d]);
+#pragma unroll
+      for (int i = 0; i < V; i++) bias.v[i] += next[0].v[i];
+      if (steps.resets) leave(t - u);
+    }
+    t -= steps.count;
+    gradY -= steps.count * p.channels;
+    gradX -= steps.count * p.channels;
+    x -= steps.count * p.rowX;
+  };
+  if (p.resets == nullptr)
+    while (t - (FourSteps::count - 1) >= max(begin, static_cast<long long>(before))) walk(FourSteps(), [&](int u) { return Vector<V>::load(x - u * p.rowX); });
+  while (t >= begin) walk(OneStep(), [&](int) { return sampleAt<V>(p, b, t - before, channel); });
   if (begin == 0) {
 #pragma unroll
     for (long long t = -1; t > -W; t--) {
-      arrive(t);
+      arrive(t, false, true, Vector<V>(), Vector<V>());
       const Vector<V> none, x = sampleAt<V>(p, b, t, channel);
       (p.initial != nullptr ? gradient() : none).store(p.gradInitial + (b * (W - 1) + W - 1 + t) * p.channels + channel);
 #pragma unroll
@@ -97,8 +120,8 @@ template <int W, int V, bool Silu> __device__ __forceinline__ void backward(cons
 }  // namespace
 
 #define BACKWARD(W, V) \
-  extern "C" __global__ void __launch_bounds__(128) conv_backward_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, false>(p); } \
-  extern "C" __global__ void __launch_bounds__(128) conv_backward_silu_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, true>(p); }
+  extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, false>(p); } \
+  extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_silu_w##W##v##V(const __grid_constant__ ConvArguments p) { backward<W, V, true>(p); }
 BACKWARD(2, 1) BACKWARD(2, 4) BACKWARD(3, 1) BACKWARD(3, 4) BACKWARD(4, 1) BACKWARD(4, 4)
 
 // Any width: gradY behind SiLU becomes the gradient before it, in `parts`, a thread an element.
@@ -106,12 +129,7 @@ extern "C" __global__ void __launch_bounds__(128) conv_before_silu_any(const __g
   const long long index = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (index >= p.batch * p.length * p.channels) return;
   const long long channel = index % p.channels, t = index / p.channels % p.length, b = index / p.channels / p.length;
-  float y = p.bias != nullptr ? p.bias[channel] : 0.f;
-  for (long long d = 0; d < p.width; d++) {
-    if (d > 0 && isReset(p, b, t - d + 1)) break;
-    y = fmaf(p.weight[channel * p.width + p.width - 1 - d], sampleAt<1>(p, b, t - d, channel).v[0], y);
-  }
-  p.parts[index] = p.gradY[index] * siluSlope(y);
+  p.parts[index] = p.gradY[index] * siluSlope(convolveAny(p, b, t, channel));
 }
 
 // Any width, a thread an element of gradX or gradInitial.

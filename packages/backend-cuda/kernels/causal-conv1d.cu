@@ -13,29 +13,45 @@ template <int W, int V> __device__ __forceinline__ void forward(const ConvArgume
   if (p.bias != nullptr)
 #pragma unroll
     for (int i = 0; i < V; i++) bias.v[i] = p.bias[channel + i];
-  const auto advance = [&](long long t) {
-    if (isReset(p, b, t)) {
+  const auto advance = [&](bool reset, const Vector<V> &sample) {
+    if (reset) {
 #pragma unroll
       for (int d = 0; d < W; d++) past[d] = Vector<V>();
     }
 #pragma unroll
     for (int d = W - 1; d >= 1; d--) past[d] = past[d - 1];
-    past[0] = sampleAt<V>(p, b, t, channel);
+    past[0] = sample;
   };
-  const long long begin = chunk * p.chunk, end = min(begin + p.chunk, p.length);
-#pragma unroll
-  for (int d = W - 1; d >= 1; d--) advance(begin - d);
-#pragma unroll 4
-  for (long long t = begin; t < end; t++) {
-    advance(t);
+  const auto give = [&](float *y) {
     Vector<V> sum = bias;
 #pragma unroll
     for (int d = W - 1; d >= 0; d--) sum.add(taps[d], past[d]);
     if (p.silu)
 #pragma unroll
       for (int i = 0; i < V; i++) sum.v[i] = silu(sum.v[i]);
-    sum.store(p.y + (b * p.length + t) * p.channels + channel);
-  }
+    sum.store(y);
+  };
+  const long long begin = chunk * p.chunk, end = min(begin + p.chunk, p.length);
+#pragma unroll
+  for (int d = W - 1; d >= 1; d--) advance(isReset(p, b, begin - d), sampleAt<V>(p, b, begin - d, channel));
+  const float *x = p.x + (b * p.length + begin) * p.rowX + channel;
+  float *y = p.y + (b * p.length + begin) * p.channels + channel;
+  const auto walk = [&](long long t, auto steps) {
+    Vector<V> samples[steps.count];
+#pragma unroll
+    for (int u = 0; u < steps.count; u++) samples[u] = Vector<V>::load(x + u * p.rowX);
+#pragma unroll
+    for (int u = 0; u < steps.count; u++) {
+      advance(steps.resets && isReset(p, b, t + u), samples[u]);
+      give(y + u * p.channels);
+    }
+    x += steps.count * p.rowX;
+    y += steps.count * p.channels;
+  };
+  long long t = begin;
+  if (p.resets == nullptr)
+    for (; t + FourSteps::count <= end; t += FourSteps::count) walk(t, FourSteps());
+  for (; t < end; t++) walk(t, OneStep());
 }
 
 }  // namespace
@@ -49,10 +65,6 @@ extern "C" __global__ void __launch_bounds__(128) conv_any(const __grid_constant
   const long long index = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (index >= p.batch * p.length * p.channels) return;
   const long long channel = index % p.channels, t = index / p.channels % p.length, b = index / p.channels / p.length;
-  float sum = p.bias != nullptr ? p.bias[channel] : 0.f;
-  for (long long d = 0; d < p.width; d++) {
-    if (d > 0 && isReset(p, b, t - d + 1)) break;
-    sum = fmaf(p.weight[channel * p.width + p.width - 1 - d], sampleAt<1>(p, b, t - d, channel).v[0], sum);
-  }
+  const float sum = convolveAny(p, b, t, channel);
   p.y[index] = p.silu ? silu(sum) : sum;
 }

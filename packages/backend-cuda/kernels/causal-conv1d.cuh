@@ -14,6 +14,14 @@ struct ConvArguments {
   long long silu;    // y goes through SiLU
 };
 
+// Steps whose samples a thread loads at once, so that it waits for memory once for all of them. May some of them be resets?
+template <int Count, bool Resets> struct Steps {
+  static constexpr int count = Count;
+  static constexpr bool resets = Resets;
+};
+using FourSteps = Steps<4, false>;
+using OneStep = Steps<1, true>;
+
 // V neighbouring channels.
 template <int V> struct Vector {
   float v[V];
@@ -56,14 +64,24 @@ template <int V> __device__ __forceinline__ Vector<V> sampleAt(const ConvArgumen
   return Vector<V>::load(p.initial + (b * (p.width - 1) + p.width - 1 + t) * p.channels + channel);
 }
 
-__device__ __forceinline__ float silu(float y) { return __fdividef(y, 1.f + expf(-y)); }
+__device__ __forceinline__ float silu(float y) { return __fdividef(y, 1.f + __expf(-y)); }
 
 // Of silu(y).
 __device__ __forceinline__ float siluSlope(float y) {
-  const float s = __fdividef(1.f, 1.f + expf(-y));
+  const float s = __fdividef(1.f, 1.f + __expf(-y));
   return s * fmaf(y, 1.f - s, 1.f);
 }
 
 __device__ __forceinline__ bool isReset(const ConvArguments &p, long long b, long long t) {
   return p.resets != nullptr && t >= 0 && p.resets[b * p.length + t] != 0;
+}
+
+// Before SiLU, of any width, one element.
+__device__ __forceinline__ float convolveAny(const ConvArguments &p, long long b, long long t, long long channel) {
+  float sum = p.bias != nullptr ? p.bias[channel] : 0.f;
+  for (long long d = 0; d < p.width; d++) {
+    if (d > 0 && isReset(p, b, t - d + 1)) break;
+    sum = fmaf(p.weight[channel * p.width + p.width - 1 - d], sampleAt<1>(p, b, t - d, channel).v[0], sum);
+  }
+  return sum;
 }

@@ -1,25 +1,12 @@
-// Products of float32 matrices on the tensor cores, as precise as float32: each operand is the sum of two TF32 numbers (11 bits each, the second of
-// what the first leaves), a·b the sum of three products; the fourth is below float32's last bit. Tensor cores round sums towards zero, so they add up
-// 32 terms only; from there on sums are float32's own. Sizes along memory must be multiples of 4.
+// Products of float32 matrices on the tensor cores, as precise as float32. Tensor cores round sums towards zero, so they add up 32 terms only; from
+// there on sums are float32's own. Sizes along memory must be multiples of 4.
 #include "matmul-arguments.cuh"
+#include "matmul-three-tf32.cuh"
 
 namespace {
 
 constexpr int depth = 32, stages = 3, BM = 128, BN = 64, threads = 128;
 constexpr int rowTiles = 4, columnTiles = 4;  // of 16 and 8, for a warp: 2 x 2 warps
-
-__device__ __forceinline__ uint32_t sharedAddress(const void *p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
-
-// 16 bytes into shared memory, zeros where not `valid`; completes with its group.
-__device__ __forceinline__ void copyAsync(uint32_t to, const void *from, bool valid) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0));
-}
-
-// x = high + low: the first rounded to 11 bits, the second cut off by the tensor cores where it has 12. An infinity gives NaN, see `exactly`.
-__device__ __forceinline__ void split(uint32_t x, uint32_t &high, uint32_t &low) {
-  high = (x + 0x1000u) & 0xffffe000u;
-  low = __float_as_uint(__uint_as_float(x) - __uint_as_float(high));
-}
 
 __device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -59,8 +46,7 @@ template <int Rows, bool Along> struct Tile {
   static __device__ __forceinline__ void read(uint32_t (&to)[4], uint32_t base, int row, int term) {
     const int lane = threadIdx.x % 32;
     if constexpr (Along) {
-      const uint32_t from = base + ((row + lane % 16) * stride + term + lane / 16 * 4) * 4;
-      asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(from));
+      loadMatrices(to, base + ((row + lane % 16) * stride + term + lane / 16 * 4) * 4);
     } else {
       const uint32_t from = base + ((term + lane % 4) * stride + row + lane / 4) * 4;
 #pragma unroll
@@ -70,13 +56,8 @@ template <int Rows, bool Along> struct Tile {
   }
 };
 
-// The sum as ordinary arithmetic has it, for those that came out as NaN: operands that are infinite, or round up to infinity, have no two parts.
-template <bool AlongA, bool AlongB> __device__ __noinline__ float exactly(const MatmulArguments &p, int matrix, int row, int column, int kBegin, int kEnd) {
-  const float *a = static_cast<const float *>(p.a) + matrix * p.strideA, *b = static_cast<const float *>(p.b) + matrix * p.strideB;
-  float sum = 0.f;
-  for (long long t = kBegin; t < kEnd && sum == sum; t++)
-    sum = fmaf(a[AlongA ? row * p.rowA + t : t * p.rowA + row], b[AlongB ? column * p.k + t : t * p.n + column], sum);
-  return sum;
+template <bool AlongA, bool AlongB> __device__ __noinline__ float exactlyApart(const MatmulArguments &p, int matrix, int row, int column, int kBegin, int kEnd) {
+  return exactly<AlongA, AlongB>(p, matrix, row, column, kBegin, kEnd);
 }
 
 // Results that cannot be stored two at a time.
@@ -218,7 +199,7 @@ template <bool AlongA, bool AlongB> __device__ __forceinline__ void products(con
 #pragma unroll
           for (int l = 0; l < 4; l++) {
             const int r = row + i * 16 + l / 2 * 8, c = column + j * 8 + l % 2;
-            if (sums[i][j][l] != sums[i][j][l] && r < m && c < n) sums[i][j][l] = exactly<AlongA, AlongB>(p, at.matrix, r, c, kBegin, kEnd);
+            if (sums[i][j][l] != sums[i][j][l] && r < m && c < n) sums[i][j][l] = exactlyApart<AlongA, AlongB>(p, at.matrix, r, c, kBegin, kEnd);
           }
     }
     const bool inParts = p.parts != nullptr;

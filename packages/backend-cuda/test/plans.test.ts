@@ -4,7 +4,9 @@ import { simpleEpilogue } from '../src/epilogue';
 import { type OwnPlan, planOwn } from '../src/routines/matmul/own-plan';
 import { productOf } from '../src/routines/matmul/product';
 
-const multiprocessors = 132;
+const card = { multiprocessors: 132, computeCapability: [9, 0], sharedMemoryPerBlock: 232448 } as const;
+/** Of the same size, without the instructions of 9.0. */
+const other = { ...card, computeCapability: [10, 0] } as const;
 
 function product(m: number, k: number, n: number, types: readonly [DType, DType], transposeB = true, view?: { offset: number; pitch: number }): RoutineCall {
   return {
@@ -15,7 +17,8 @@ function product(m: number, k: number, n: number, types: readonly [DType, DType]
   };
 }
 
-const plan = (...args: Parameters<typeof product>): OwnPlan => planOwn(productOf(product(...args)), multiprocessors);
+const plan = (...args: Parameters<typeof product>): OwnPlan => planOwn(productOf(product(...args)), card);
+const planOnOther = (...args: Parameters<typeof product>): OwnPlan => planOwn(productOf(product(...args)), other);
 const bf16 = ['bfloat16', 'bfloat16'] as const;
 const f32 = ['float32', 'float32'] as const;
 
@@ -59,20 +62,41 @@ describe('own kernels of a product', () => {
     }
   });
 
+  const gradient = (m: number, n: number, on: Parameters<typeof planOwn>[1]): OwnPlan =>
+    planOwn({ ...productOf(product(m, 262144, n, f32, false)), transposeA: true, rowA: m }, on);
+
   it('split large products of float32 into three of TF32, turned around where that takes fewer tiles', () => {
-    expect(plan(262144, 64, 128, f32)).toMatchObject({ kernel: 'three_tf32_nt', grid: [264, 1, 1], parts: 1, swapped: false });
-    const gradient = (m: number, n: number): OwnPlan =>
-      planOwn({ ...productOf(product(m, 262144, n, f32, false)), transposeA: true, rowA: m }, multiprocessors);
+    expect(planOnOther(262144, 64, 128, f32)).toMatchObject({ kernel: 'three_tf32_nt', grid: [264, 1, 1], parts: 1, swapped: false });
     for (const [m, n, swapped] of [[128, 64, false], [36, 128, true], [64, 128, true], [128, 4, false]] as const) {
-      const { kernel, grid, parts, partK, ...rest } = gradient(m, n);
+      const { kernel, grid, parts, partK, ...rest } = gradient(m, n, other);
       expect(rest.swapped, `${m}×${n}`).toBe(swapped);
       expect([kernel, grid[0], partK % 32]).toEqual(['three_tf32_tn', parts, 0]);
       expect(parts * partK >= 262144 && (parts - 1) * partK < 262144).toBe(true);
     }
     // Few columns, sizes that are no whole vectors, and what is soon done are for other kernels.
-    expect(plan(262144, 128, 4, f32).module).toBe('float32');
+    expect(planOnOther(262144, 128, 4, f32).module).toBe('float32');
     expect(plan(262144, 66, 128, f32).module).toBe('float32');
     expect(plan(2048, 64, 256, f32).module).toBe('float32');
+  });
+
+  it('keep a small matrix in shared memory on Hopper, and cut long sums between its blocks', () => {
+    for (const [k, n, columns] of [[64, 128, 64], [64, 256, 64], [128, 36, 48], [4, 128, 64], [128, 4, 16], [256, 64, 64], [36, 132, 48]] as const) {
+      const { kernel, sharedBytes, grid, parts } = plan(262144, k, n, f32);
+      expect([kernel, grid, parts], `${k}×${n}`).toEqual([`three_tf32_tall_${columns}`, [132, 1, 1], 1]);
+      expect(sharedBytes).toBeLessThanOrEqual(card.sharedMemoryPerBlock);
+    }
+    for (const [m, n, swapped, tiles, columns] of [[128, 64, false, 1, 64], [36, 128, true, 1, 48], [64, 128, true, 1, 64], [128, 4, false, 1, 16], [256, 64, false, 2, 64]] as const) {
+      const { kernel, grid, parts, partK, sharedBytes, ...rest } = gradient(m, n, card);
+      expect([kernel, rest.swapped, grid[0], partK % 32], `${m}×${n}`).toEqual([`three_tf32_long_${columns}`, swapped, tiles, 0]);
+      expect(grid[1]).toBe(parts);
+      expect(parts * partK >= 262144 && (parts - 1) * partK < 262144).toBe(true);
+      // Two blocks a multiprocessor, each with a kilobyte for the system.
+      expect(2 * (sharedBytes + 1024)).toBeLessThanOrEqual(233472);
+    }
+    // Views that are no rows of whole vectors, a b that does not fit, fewer rows than warps.
+    expect(plan(262144, 64, 128, f32, true, { offset: 0, pitch: 66 }).module).toBe('float32');
+    expect(plan(262144, 768, 768, f32).kernel).toBe('three_tf32_nt');
+    expect(plan(16384, 64, 128, f32).kernel).toBe('three_tf32_nt');
   });
 
   it('see rows of equal matrices as one tall product, and views by their pitch', () => {

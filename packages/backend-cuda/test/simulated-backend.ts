@@ -39,7 +39,7 @@ export class SimulatedBackend implements Backend {
   readonly halfInputs: NonNullable<Backend['halfInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.halfInputs ? [[name, r.halfInputs]] : [])));
   readonly viewInputs: NonNullable<Backend['viewInputs']> = Object.fromEntries(Object.entries(cudaRoutines).flatMap(([name, r]) => (r.viewInputs ? [[name, r.viewInputs]] : [])));
   /** What routines look at when they choose. */
-  private readonly context = { multiprocessors: 132, computeCapability: [9, 0] } as unknown as CudaContext;
+  private readonly context = { multiprocessors: 132, computeCapability: [9, 0], sharedMemoryPerBlock: 232448 } as unknown as CudaContext;
   private readonly memory = new DataView(new ArrayBuffer(memoryBytes));
   private readonly machines = new Map<string, PtxMachine>();
   private readonly printed = new Map<string, PrintedKernel>();

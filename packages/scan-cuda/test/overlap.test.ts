@@ -23,6 +23,8 @@ it('a kernel with a marker waits there', () => {
 
 it('raises the version, and leaves alone what is no PTX', () => {
   expect(overlapping('.version 7.0\n.target sm_80\n.entry a() { ret; }')).toMatch(/^\.version 7\.8\n\.target sm_90\n/);
+  // What only one architecture has stays that architecture's.
+  expect(overlapping('.version 9.0\n.target sm_90a\n.entry a() { ret; }')).toMatch(/^\.version 9\.0\n\.target sm_90a\n.*\{\s+griddepcontrol/);
   expect(overlapping('\u007fELF')).toBeNull();
   expect(overlaps([8, 0], 13000)).toBe(false);
   expect(overlaps([9, 0], 12000)).toBe(false);

@@ -5,6 +5,7 @@ import type { CudaRoutine } from '../routine';
 import { firstElement } from '../views';
 import { hasTypes, type LtOptions, LtProduct } from './matmul/cublaslt';
 import { CublasLtLibrary } from './matmul/cublaslt-library';
+import type { Card } from './matmul/hopper-plan';
 import { OwnProduct } from './matmul/own';
 import { hasFewRows, planOwn, prefersThreeTf32, tooLarge } from './matmul/own-plan';
 import { operations, type Product, productOf } from './matmul/product';
@@ -25,21 +26,21 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
   let library: CublasLtLibrary | null = null;
   /** The library's algorithm for a call; null: own kernels. Asked for once per call. */
   const choices = new Map<string, LtProduct | null>();
-  const choose = (product: Product, options: LtOptions = {}): LtProduct | null => {
-    if (library === null || !hasTypes(product) || hasFewRows(product) || (!tf32 && prefersThreeTf32(product)) || product.batch * product.m * product.n * product.k === 0) return null;
+  const choose = (product: Product, card: Card, options: LtOptions = {}): LtProduct | null => {
+    if (library === null || !hasTypes(product) || hasFewRows(product) || (!tf32 && prefersThreeTf32(product, card)) || product.batch * product.m * product.n * product.k === 0) return null;
     const key = JSON.stringify([product, options]);
     let choice = choices.get(key);
     if (choice === undefined) choices.set(key, (choice = LtProduct.of(library, product, { ...options, tf32 })));
     return choice;
   };
   /** The library's algorithm for a float32 matrix that was split, by a bfloat16 one; null where the call is no such product. */
-  const chooseSplit = (product: Product): LtProduct | null =>
-    SplitProduct.fits(product) && !hasFewRows(product) ? choose(SplitProduct.tall(product)) : null;
+  const chooseSplit = (product: Product, card: Card): LtProduct | null =>
+    SplitProduct.fits(product) && !hasFewRows(product) ? choose(SplitProduct.tall(product), card) : null;
   /** The library's algorithm for a product and what follows it, in the workspace of the product alone; null where it has none. */
-  const chooseWith = (product: Product, plain: LtProduct, epilogue: SimpleEpilogue): LtProduct | null => {
+  const chooseWith = (product: Product, card: Card, plain: LtProduct, epilogue: SimpleEpilogue): LtProduct | null => {
     const { type, bias, activation, residual } = epilogue;
     if (activation || (residual && (residual.type !== 'float32' || type !== 'float32')) || (bias !== undefined && type !== 'float32')) return null;
-    return choose({ ...product, typeOut: type }, { bias: bias !== undefined, residual: residual !== undefined, mostWorkspace: plain.workspaceBytes });
+    return choose({ ...product, typeOut: type }, card, { bias: bias !== undefined, residual: residual !== undefined, mostWorkspace: plain.workspaceBytes });
   };
   return {
     halfInputs: [0, 1],
@@ -59,20 +60,20 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     },
     refuses(call: RoutineCall, context: CudaContext) {
       const product = productOf(call);
-      return choose(product) ? null : tooLarge(planOwn(product, context.multiprocessors));
+      return choose(product, context) ? null : tooLarge(planOwn(product, context));
     },
-    absorbs(call, kernel) {
+    absorbs(call, kernel, context) {
       const epilogue = simpleEpilogue(kernel, call.outputs[0].shape);
       if (!epilogue) return false;
       const product = productOf(call);
-      const plain = choose(product);
-      return plain === null || chooseWith(product, plain, epilogue) !== null;
+      const plain = choose(product, context);
+      return plain === null || chooseWith(product, context, plain, epilogue) !== null;
     },
     scratchBytes(call, context) {
       const product = productOf(call);
-      const split = chooseSplit(product);
+      const split = chooseSplit(product, context);
       if (split) return SplitProduct.scratchBytes(product, split);
-      return choose(product)?.workspaceBytes ?? OwnProduct.scratchBytes(product, planOwn(product, context.multiprocessors));
+      return choose(product, context)?.workspaceBytes ?? OwnProduct.scratchBytes(product, planOwn(product, context));
     },
     prepare(call, host, kernel) {
       const epilogue = kernel ? simpleEpilogue(kernel, call.outputs[0].shape) : null;
@@ -80,8 +81,8 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
       const product = epilogue ? { ...alone, typeOut: epilogue.type } : alone;
       const [specA] = call.inputs;
       const cost = operations(product);
-      const plain = choose(alone);
-      const lt = plain && (epilogue ? chooseWith(alone, plain, epilogue) : plain);
+      const plain = choose(alone, host.context);
+      const lt = plain && (epilogue ? chooseWith(alone, host.context, plain, epilogue) : plain);
       /** Addresses of what the epilogue reads. */
       const followers = (addresses: readonly bigint[] | undefined): { bias: bigint; residual: bigint } => ({
         bias: epilogue?.bias === undefined ? 0n : (addresses?.[epilogue.bias] ?? 0n),
@@ -96,7 +97,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
           describe: () => `cuBLASLt ${library?.version} ${types}, ${cost}`,
         };
       }
-      const tall = chooseSplit(alone);
+      const tall = chooseSplit(alone, host.context);
       if (tall) {
         const split = new SplitProduct(product, tall, host, epilogue ?? undefined);
         return {
@@ -106,7 +107,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
           describe: () => `cuBLASLt ${library?.version} bfloat16, a in three parts, ${cost}`,
         };
       }
-      const plan = planOwn(alone, host.context.multiprocessors);
+      const plan = planOwn(alone, host.context);
       const own = new OwnProduct(product, plan, host, epilogue ?? undefined);
       return {
         launch(stream, { inputs: [a, b], outputs: [out], scratch, epilogue: addresses }) {

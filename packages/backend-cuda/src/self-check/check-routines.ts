@@ -6,11 +6,12 @@ import { relativeError, RoutineRunner, runOn, valuesOf } from './routine-runs';
 
 /**
  * Every routine by itself on the card against the float64 reference, on sizes that meet every kernel and edge: errors, writes outside the arrays,
- * and whether a second run gives the same bits. Matmul goes both ways, by cuBLASLt where it is there and by the package's own kernels.
+ * and whether a second run gives the same bits. Matmul goes both ways, by cuBLASLt where it is there and by the package's own kernels. Only routines
+ * whose name contains `filter`.
  *
  * @returns complaints; none if all is well
  */
-export async function checkRoutines(log: (line: string) => void): Promise<string[]> {
+export async function checkRoutines(log: (line: string) => void, filter = ''): Promise<string[]> {
   const runner = await RoutineRunner.open();
   const oracle = await reference();
   const complaints: string[] = [];
@@ -19,6 +20,7 @@ export async function checkRoutines(log: (line: string) => void): Promise<string
   const worst = new Map<string, number>();
   let count = 0;
   for (const [i, c] of routineCases.entries()) {
+    if (!c.call.name.includes(filter)) continue;
     const inputs = valuesOf(c, i + 1);
     const expected = await runOn(oracle.backend, c.call, inputs);
     const routines = c.call.name === 'matmul' ? ([ways.matmul, ways.ownMatmul] as const) : [ways[c.call.name]];

@@ -52,10 +52,29 @@ const rows: Case[] = [
   ),
 ];
 
+/** Products with what follows them on their way to memory; parts of wider arrays as operands. */
+const followed: Case[] = [[25_411, 64], [300, 64]].flatMap((shape): Case[] => {
+  // Another matrix of 64 columns each time, so that no two results share a product.
+  const times = (x: Tensor, at: number): Tensor => x.matmul(x.slice(0, 4 * at, 4 * at + 64), { transposeB: true });
+  const bias = (x: Tensor): Tensor => x.slice(0, 7, 8).reshape(64);
+  const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
+  return [
+    {
+      name: `products of ${shape.join('x')} and bias, activation, residual`, shape, tolerance: 3e-6,
+      run: (x) => [times(x, 0).add(x), silu(times(x, 1).add(bias(x))), times(x, 2).add(bias(x)).maximum(0).add(x), silu(times(x, 3)).add(x.cast('bfloat16').cast('float32'))],
+    },
+    { name: `products of ${shape.join('x')} and a cast`, shape, tolerance: 9e-3, run: (x) => [times(x, 0).cast('bfloat16'), times(x, 1).add(bias(x)).add(x).cast('float16')] },
+    {
+      name: `products of parts of ${shape.join('x')}`, shape, tolerance: 3e-6,
+      run: (x) => [x.slice(1, 4, 40).matmul(x.slice(0, 0, 36)), x.slice(1, 60, 64).matmul(x.slice(0, 0, 4)), x.matmul(x.slice(1, 0, 4), { transposeA: true })],
+    },
+  ];
+});
+
 /** Kernels of the printer and row routines at real sizes, against the reference device; each twice, with the same bits. */
 export function kernelChecks({ describe, it, expect }: TestRunner, device: Device): void {
   describe('kernels and row routines', () => {
-    for (const c of [...elementwise, ...reductions, ...halves, ...rows]) {
+    for (const c of [...elementwise, ...reductions, ...halves, ...rows, ...followed]) {
       it(c.name, async () => {
         const random = randomSource(c.shape.length + c.shape[0]);
         const x = randomValues(random, c.shape.reduce((a, b) => a * b, 1));

@@ -4,8 +4,10 @@ import type { DType, RoutineCall, RoutineName, TensorSpec } from '@mamba-ts/tens
 export interface RoutineCase {
   readonly call: RoutineCall;
   readonly ranges: readonly (readonly [number, number] | null)[];
-  /** Largest allowed error, relative to the largest value of the output. */
+  /** Largest allowed error, relative to the largest finite value of the output. */
   readonly tolerance: number;
+  /** Some of the first input's values are infinite or NaN. */
+  readonly special?: boolean;
 }
 
 type Range = readonly [number, number];
@@ -46,6 +48,23 @@ const products: RoutineCase[] = productSizes.flatMap((sizes) =>
 const largeProducts: RoutineCase[] = ([[260, 1000, 300], [132, 20000, 36], [36, 16400, 128]] as const).flatMap((sizes) =>
   [false, true].flatMap((transposeA) => [false, true].map((transposeB) => product(sizes, [f32, f32], transposeA, transposeB))),
 );
+/**
+ * Many rows by a small matrix and long sums of a small result: tiles of 16 to 64 columns, several beside each other, parts of tiles and of chunks of
+ * terms, turned around, and results that are not finite.
+ */
+const tallAndLong: RoutineCase[] = [
+  ...([[25_387, 64, 128], [25_349, 36, 4], [25_350, 4, 128], [25_345, 36, 132], [25_361, 100, 20], [25_400, 160, 36]] as const).flatMap((sizes) =>
+    [false, true].map((transposeB) => product(sizes, [f32, f32], false, transposeB)),
+  ),
+  product([25_345, 64, 256], [f32, f32], false, true),
+  product([25_345, 256, 64], [f32, f32], false, false),
+  product([76_100, 8, 16], [f32, f32], false, true),
+  ...([[128, 8_203, 64], [256, 4_100, 64], [36, 14_602, 128], [128, 131_077, 4], [64, 8_210, 128], [200, 3_362, 100]] as const).map((sizes) => product(sizes, [f32, f32], true, false)),
+  { ...product([25_345, 36, 132], [f32, f32], false, true), special: true },
+  { ...product([25_361, 64, 20], [f32, f32], false, false), special: true },
+  { ...product([128, 8_203, 64], [f32, f32], true, false), special: true },
+  { ...product([260, 1000, 300], [f32, f32], false, false), special: true },
+];
 const batched: RoutineCase[] = ([[f32, f32], [bf16, bf16], [f32, f16]] as const).flatMap((types) => [
   product([5, 24, 16], types, false, true, [3, 3]),
   product([70, 40, 72], types, true, false, [3, 1]),
@@ -77,6 +96,8 @@ const convolutions: RoutineCase[] = [
   ...[1, 2, 3, 4, 7].flatMap((width) => [...convolution(2, 37, 5, width, 'bir'), ...convolution(3, 130, 8, width, 'b'), ...convolution(1, 2, 4, width, 'ir')]),
   ...convolution(2, 600, 12, 4, 'bi'),
   ...convolution(4, 70, 1028, 4, 'br'),
+  // Enough channels for long walks of a thread.
+  ...convolution(8, 300, 2048, 4, 'b'),
 ];
 
 const longConvolutions: RoutineCase[] = ([[2, 30, 3, 30], [2, 100, 5, 100], [3, 300, 9, 300], [1, 300, 2, 400], [2, 2500, 3, 2500], [1, 20000, 5, 3000], [2, 90, 4, 7], [1, 5000, 1, 90]] as const).flatMap(
@@ -130,4 +151,4 @@ const scanCases: RoutineCase[] = [
 ];
 
 /** Calls that meet every kernel of the routines of this package that compute in floats. */
-export const routineCases: readonly RoutineCase[] = [...products, ...largeProducts, ...batched, ...convolutions, ...longConvolutions, ...scanCases];
+export const routineCases: readonly RoutineCase[] = [...products, ...largeProducts, ...tallAndLong, ...batched, ...convolutions, ...longConvolutions, ...scanCases];

@@ -9,18 +9,22 @@ import type { RoutineCase } from './routine-cases';
 export const bytesOf = (spec: TensorSpec): number => sizeOf(spec.shape) * (spec.dtype === 'bfloat16' || spec.dtype === 'float16' ? 2 : 4);
 
 /** Reproducible values of a case's inputs, rounded to their storage types. */
-export function valuesOf({ call, ranges }: RoutineCase, seed: number): (HostArray | null)[] {
+export function valuesOf({ call, ranges, special }: RoutineCase, seed: number): (HostArray | null)[] {
   let state = seed;
   const next = (): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
+  const odd = [Infinity, NaN, -Infinity];
   return call.inputs.map((spec, i) => {
     if (!spec) return null;
     const [low, high] = ranges[i] as readonly [number, number];
     const count = sizeOf(spec.shape);
     if (spec.dtype === 'int32') return Int32Array.from({ length: count }, () => Math.floor(low + (high - low) * next()));
-    return Float32Array.from({ length: count }, () => rounded(low + (high - low) * next(), spec.dtype));
+    return Float32Array.from({ length: count }, (_, at) => {
+      const value = rounded(low + (high - low) * next(), spec.dtype);
+      return special && i === 0 && at % 100_003 === 1000 ? odd[Math.floor(at / 100_003) % 3] : value;
+    });
   });
 }
 
@@ -50,11 +54,15 @@ export async function runOn(backend: Backend, call: RoutineCall, inputs: readonl
   return outputs;
 }
 
-/** Largest error relative to the largest expected value; NaN and missing values are infinitely wrong. */
+/** Largest error relative to the largest finite value that is expected; another value that is not finite, or none, is infinitely wrong. */
 export function relativeError(actual: HostArray, expected: HostArray): number {
   let worst = 0;
   let largest = 0;
   for (let i = 0; i < expected.length; i++) {
+    if (!Number.isFinite(expected[i])) {
+      if (!Object.is(actual[i], expected[i])) worst = Infinity;
+      continue;
+    }
     const error = Math.abs(actual[i] - expected[i]);
     worst = Number.isNaN(error) ? Infinity : Math.max(worst, error);
     largest = Math.max(largest, Math.abs(expected[i]));

@@ -21,7 +21,7 @@ export function overlaps(computeCapability: readonly [major: number, minor: numb
 export function overlapping(ptx: string): string | null {
   const version = /^\s*\.version (\d+)\.(\d+)/m.exec(ptx);
   if (!version) return null;
-  const target = /^\s*\.target sm_(\d+)\b(?!a)/m.exec(ptx);
+  const target = /^\s*\.target sm_(\d+)a?\b/m.exec(ptx);
   if (!target) return null;
   let raised = Number(target[1]) >= 90 ? ptx : ptx.replace(target[0], target[0].replace(`sm_${target[1]}`, 'sm_90'));
   // The instructions came with version 7.8 of PTX.

@@ -1,9 +1,10 @@
 import type { ElementType } from '../../element-types';
-import type { Product } from './product';
+import { type Card, planHopper } from './hopper-plan';
+import { contiguousA, contiguousB, type Product, swapped } from './product';
 
 /** Which of the package's own kernels computes a product. Pure arithmetic. */
 export interface OwnPlan {
-  readonly module: 'few-rows-f32' | 'few-rows-bf16' | 'few-rows-f16' | 'float32' | 'three-tf32' | 'bf16' | 'f16';
+  readonly module: 'few-rows-f32' | 'few-rows-bf16' | 'few-rows-f16' | 'float32' | 'three-tf32' | 'tall' | 'long' | 'bf16' | 'f16';
   readonly kernel: string;
   readonly grid: readonly [number, number, number];
   readonly threads: number;
@@ -36,9 +37,14 @@ export function hasFewRows(p: Product): boolean {
 }
 
 /** Products of float32 that three products of TF32 numbers compute sooner than the ordinary units do (results/h200-routines.txt). */
-export function prefersThreeTf32(p: Product): boolean {
-  const { batch, m, n, k } = p;
+export function prefersThreeTf32(p: Product, card: Card): boolean {
   if (p.typeA !== 'float32' || p.typeB !== 'float32' || hasFewRows(p)) return false;
+  return planHopper(p, card) !== null || runsThreeTf32(p);
+}
+
+/** On every card. */
+function runsThreeTf32(p: Product): boolean {
+  const { batch, m, n, k } = p;
   const fits = threeTf32Tiles(p) < 2 ** 24 && Math.max(m, n, k) < 2 ** 31;
   const aligned = [contiguousA(p), contiguousB(p), p.rowA, p.strideA, p.strideB].every((elements) => elements % 4 === 0);
   // A tile has 64 columns: few columns are for kernels that read a once, unless the sum is so long that it is cut.
@@ -46,9 +52,10 @@ export function prefersThreeTf32(p: Product): boolean {
   return fits && aligned && wide && k >= 32 && batch * m * n * k >= 2 ** 26;
 }
 
-export function planOwn(p: Product, multiprocessors: number): OwnPlan {
+export function planOwn(p: Product, card: Card): OwnPlan {
+  const { multiprocessors } = card;
   if (hasFewRows(p)) return planFewRows(p, multiprocessors);
-  if (prefersThreeTf32(p)) return planThreeTf32(p, multiprocessors);
+  if (prefersThreeTf32(p, card)) return planHopper(p, card) ?? planThreeTf32(p, multiprocessors);
   const halves = p.typeA !== 'float32' && p.typeA === p.typeB;
   if (halves && contiguousA(p) % 8 === 0 && p.rowA % 8 === 0 && contiguousB(p) % 8 === 0) return planHalf(p, multiprocessors);
   const plain = p.typeA === 'float32' && p.typeB === 'float32';
@@ -56,20 +63,6 @@ export function planOwn(p: Product, multiprocessors: number): OwnPlan {
   const tile = large ? 128 : 64;
   const kernel = `${plain ? 'float32' : 'any'}_${tile}x${tile}`;
   return { module: 'float32', kernel, threads: 256, sharedBytes: 0, lanes: 0, prefetch: false, swapped: false, ...split(p, tile, 16, multiprocessors) };
-}
-
-function contiguousA(p: Product): number {
-  return p.transposeA ? p.m : p.k;
-}
-
-function contiguousB(p: Product): number {
-  return p.transposeB ? p.k : p.n;
-}
-
-/** The product with a and b in each other's place: the transposed result. */
-export function swapped(p: Product): Product {
-  const { m, n, transposeA, transposeB, strideA, strideB } = p;
-  return { ...p, m: n, n: m, transposeA: !transposeB, transposeB: !transposeA, strideA: strideB, strideB: strideA, rowA: contiguousB(p) };
 }
 
 function threeTf32Tiles({ batch, m, n }: Product): number {

@@ -6,14 +6,16 @@ import { ptx as fewRowsBf16 } from '../../ptx/matmul-few-rows-bf16';
 import { ptx as fewRowsF16 } from '../../ptx/matmul-few-rows-f16';
 import { ptx as fewRowsF32 } from '../../ptx/matmul-few-rows-f32';
 import { ptx as float32 } from '../../ptx/matmul-float32';
+import { ptx as long } from '../../ptx/matmul-long';
+import { ptx as tall } from '../../ptx/matmul-tall';
 import { ptx as threeTf32 } from '../../ptx/matmul-three-tf32';
 import type { SimpleEpilogue } from '../../epilogue';
 import type { RoutineHost } from '../../routine';
 import { StructLaunch } from '../../struct-launch';
-import { type OwnPlan, swapped } from './own-plan';
-import type { Product } from './product';
+import type { OwnPlan } from './own-plan';
+import { type Product, swapped } from './product';
 
-const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few-rows-f16': fewRowsF16, float32, 'three-tf32': threeTf32, bf16, f16 } as const;
+const modules = { 'few-rows-f32': fewRowsF32, 'few-rows-bf16': fewRowsBf16, 'few-rows-f16': fewRowsF16, float32, 'three-tf32': threeTf32, tall, long, bf16, f16 } as const;
 
 /** Fields of `MatmulArguments` (kernels/matmul-arguments.cuh), in order. */
 export const matmulFields = [

@@ -42,6 +42,21 @@ export function productOf(call: RoutineCall): Product {
   return { batch, m, n, k, transposeA: transposeA && !turns, transposeB: transposeB || n === 1, strideA, strideB, rowA: turns ? k : rowA, ...types };
 }
 
+/** Elements of a stored row of a; of b. */
+export function contiguousA(p: Product): number {
+  return p.transposeA ? p.m : p.k;
+}
+
+export function contiguousB(p: Product): number {
+  return p.transposeB ? p.k : p.n;
+}
+
+/** The product with a and b in each other's place: the transposed result. */
+export function swapped(p: Product): Product {
+  const { m, n, transposeA, transposeB, strideA, strideB } = p;
+  return { ...p, m: n, n: m, transposeA: !transposeB, transposeB: !transposeA, strideA: strideB, strideB: strideA, rowA: contiguousB(p) };
+}
+
 /** Floating-point operations, for people. */
 export function operations({ batch, m, n, k }: Product): string {
   const count = 2 * batch * m * n * k;
