@@ -52,7 +52,7 @@ export class HyenaConvolution extends Module implements SequenceLayer<HyenaConvo
 
   step(x: Tensor, state: HyenaConvolutionState, options: StepOptions = {}): [Tensor, HyenaConvolutionState] {
     checkHistoryStep('HyenaConvolution', this, x, options);
-    const [y, history] = convolveNext(x, (count) => this.filter_fn.taps(count), state.history);
+    const [y, history] = convolveNext(x, (count) => this.filter_fn.stepTaps(count), state.history);
     return [this.output(y, x, options.gate), { history }];
   }
 

@@ -90,6 +90,9 @@ function timeOf(i: number, lMax: number): number {
   return lMax === 1 ? 0 : i / (lMax - 1);
 }
 
+/** The first steps of a sequence share one filter of this many samples. */
+const shortestStepTaps = 64;
+
 class Positions extends Module {
   /** (1, lMax, embDim) */
   readonly z: Variable;
@@ -176,5 +179,14 @@ export class HyenaFilter extends Module {
     const h = this.implicit_filter.reduce((x: Tensor, part) => part.forward(x), first(this.pos_emb.z));
     const filters = h.mul(hyenaWindow(first(this.pos_emb.t), this.modulation.deltas.reshape(-1), this.windowShift));
     return this.normalized ? filters.div(filters.abs().sum(1, true)) : filters;
+  }
+
+  /**
+   * As `taps`, for a single step: parts of longer filters, as many samples as a power of two, which all steps up to there share. `derived`, so that
+   * a compiled step evaluates the MLP once. @throws OutOfRangeError beyond lMax
+   */
+  stepTaps(length: number): Tensor {
+    const shared = Math.min(this.lMax, Math.max(shortestStepTaps, 2 ** Math.ceil(Math.log2(length))));
+    return this.taps(Math.max(shared, length)).derived().slice(0, 0, length);
   }
 }

@@ -69,7 +69,7 @@ export class Hyena extends Module implements SequenceLayer<HyenaState> {
     checkHistoryStep('Hyena', this, x, { gate });
     const [projected, window] = this.short_filter.step(this.in_proj.forward(x), state.window);
     return this.mix(projected, gate, window, (v, o) =>
-      convolveNext(v, (count) => this.ofConvolution(this.filter_fn.taps(count), o), state[`history.${o}`]),
+      convolveNext(v, (count) => this.ofConvolution(this.filter_fn.stepTaps(count), o), state[`history.${o}`]),
     );
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { randomSource } from '@mamba-ts/tensor/conformance';
-import { flatten, identityRows, reshapeRows } from '../src/compile/index-map';
+import { type AffineGuard, flatten, identityRows, mergeGuards, reshapeRows } from '../src/compile/index-map';
 import { planMemory } from '../src/compile/memory-plan';
 import { contiguousStrides, sizeOf } from '../src/shape';
 
@@ -92,5 +92,28 @@ describe('index maps of reshapes', () => {
     const row = { offset: 1, strides: [1] };
     expect(reshapeRows([row], [6], [2, 3], [4])).toBe(null);
     expect(contiguousStrides([2, 3])).toEqual([3, 1]);
+  });
+});
+
+describe('guards of loads', () => {
+  it('hold where they did, one for each function of the loops', () => {
+    const random = randomSource(8);
+    const integer = (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
+    let dropped = 0;
+    for (let round = 0; round < 500; round++) {
+      const domain = [integer(1, 4), integer(1, 5)];
+      const patterns = [[0, 1], [1, 0], [2, -1], [0, 0]];
+      const guards = Array.from({ length: integer(0, 6) }, (): AffineGuard => ({ offset: integer(-3, 3), strides: [...patterns[integer(0, 3)]], size: integer(0, 8) }));
+      const merged = mergeGuards(guards, domain);
+      const hold = (list: readonly AffineGuard[], at: readonly number[]): boolean =>
+        list.every(({ offset, strides, size }) => {
+          const value = strides.reduce((sum, s, d) => sum + s * at[d], offset);
+          return value >= 0 && value < size;
+        });
+      for (let i = 0; i < domain[0]; i++) for (let j = 0; j < domain[1]; j++) expect(hold(merged, [i, j])).toBe(hold(guards, [i, j]));
+      expect(new Set(merged.map((g) => g.strides.map((s, d) => (domain[d] === 1 ? 0 : s)).join())).size).toBe(merged.length);
+      dropped += guards.length - merged.length;
+    }
+    expect(dropped).toBeGreaterThan(500);
   });
 });

@@ -160,10 +160,10 @@ export class BodyPrinter {
     if (guards.length === 0) return null;
     return guards
       .map((g) => {
-        const at = this.let(this.affine(g, lane));
-        return `${at} >= 0i && ${at} < ${g.size}i`;
+        // One comparison for both ends; no `&&`, which compilers turn into branches within branches.
+        return `(bitcast<u32>(${this.affine(g, lane)}) < ${g.size}u)`;
       })
-      .join(' && ');
+      .join(' & ');
   }
 
   /** offset + Σ strides · index, as i32. */

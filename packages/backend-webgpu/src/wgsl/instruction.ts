@@ -77,8 +77,8 @@ const integerBinary: Partial<Record<BinaryOp, (x: string, y: string) => string>>
 };
 
 const boolBinary: Partial<Record<BinaryOp, (x: string, y: string) => string>> = {
-  and: (x, y) => `${x} && ${y}`,
-  or: (x, y) => `${x} || ${y}`,
+  and: (x, y) => `${x} & ${y}`,
+  or: (x, y) => `${x} | ${y}`,
   xor: (x, y) => `${x} != ${y}`,
 };
 

@@ -1,10 +1,11 @@
-import type { Affine } from './index-map';
+import { type Affine, mergeGuards } from './index-map';
 import type { Instruction, Kernel } from './kernel';
 import type { Buffer, KernelBuilder } from './kernel-builder';
 
-/** The finished kernel: loops of size 1 dropped, neighbours that every access walks as one merged. */
+/** The finished kernel: loops of size 1 and guards that always hold dropped, neighbours that every access walks as one merged. */
 export function finishKernel(builder: KernelBuilder): { kernel: Kernel; buffers: Buffer[] } {
   const { body, epilogue } = builder.finish();
+  for (const load of builder.loads) load.guards = mergeGuards(load.guards, builder.domain);
   const affines: Affine[] = [...builder.loads, ...builder.stores.map((s) => s.access)].flatMap((a) => [a as Affine, ...a.guards]);
   for (const x of [...body, ...epilogue]) if (x.op === 'index') affines.push(x as unknown as Affine);
 

@@ -47,6 +47,23 @@ export function flatten(rows: readonly Affine[], shape: Shape, rank: number): Af
   return flat;
 }
 
+/** Guards that hold where all of these do: one for each function of the loops, none that holds everywhere. Pads of pads leave many. */
+export function mergeGuards(guards: readonly AffineGuard[], domain: Shape): AffineGuard[] {
+  const ranges = new Map<string, { strides: number[]; low: number; high: number }>();
+  for (const { offset, strides, size } of guards) {
+    // The part without offset lies in [-offset, size - offset).
+    const own = strides.map((s, d) => (domain[d] === 1 ? 0 : s));
+    const known = ranges.get(own.join());
+    const [low, high] = [Math.max(known?.low ?? -Infinity, -offset), Math.min(known?.high ?? Infinity, size - offset)];
+    ranges.set(own.join(), { strides, low, high });
+  }
+  return [...ranges].flatMap(([, { strides, low, high }]) => {
+    const end = (side: number): number => strides.reduce((sum, s, d) => sum + (Math.sign(s) === side ? s * (domain[d] - 1) : 0), 0);
+    if (low <= end(-1) && end(1) < high) return [];
+    return [{ offset: 0 - low, strides, size: Math.max(0, high - low) }];
+  });
+}
+
 /** Text that two maps share exactly when they read the same elements. */
 export function mapKey(map: IndexMap): string {
   const row = (a: Affine): string => `${a.offset}:${a.strides.join(',')}`;
