@@ -28,6 +28,7 @@ export class ResolvedGraph {
 
   /** Products that are computed as sums instead. */
   private readonly lowered = new Map<Node, Node>();
+  private readonly products = new Set<Node>();
 
   /** @param lowers asks for a product to be computed by primitives (see small-products.ts) */
   constructor(
@@ -45,14 +46,20 @@ export class ResolvedGraph {
     return this.canonical.get(n) ?? n;
   }
 
+  /** Is this a product that is computed by primitives? */
+  isProduct(node: Node): boolean {
+    return this.products.has(node);
+  }
+
   private standsFor(node: Node): Node {
     const n = identityOf(node);
     if (!this.lowers || n.op.kind !== 'pick') return n;
     const known = this.lowered.get(n);
     if (known) return known;
-    const sum = sumOfProducts(n, this.lowers, identityOf) ?? n;
-    this.lowered.set(n, sum);
-    return sum;
+    const sum = sumOfProducts(n, this.lowers, identityOf);
+    this.lowered.set(n, sum ?? n);
+    if (sum) this.products.add(sum);
+    return sum ?? n;
   }
 
   /** Names a value: equal values have one name. Behind a fence it has another than before it. */

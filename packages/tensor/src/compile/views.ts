@@ -10,7 +10,7 @@ const alignment = 16;
 
 /** An input of a routine that is read where it lies inside a larger value, instead of being copied out of it. */
 export interface ViewedInput {
-  /** The larger value: a leaf, what a routine or a reduction made. */
+  /** The larger value: a leaf, what a routine, a reduction or a product made. */
   readonly base: Node;
   readonly view: View;
 }
@@ -50,7 +50,7 @@ export function viewedInput(graph: ResolvedGraph, op: Routine, position: number,
     }
     node = source;
   }
-  if (!sliced || sizeOf(loops) === 0 || !isBase(node)) return null;
+  if (!sliced || sizeOf(loops) === 0 || !isBase(graph, node)) return null;
   const { offset, strides } = flatten(rows, node.shape, loops.length);
   const pitch = evenPitch(loops, strides, outer);
   const unit = alignment / byteSize(input.dtype);
@@ -58,8 +58,8 @@ export function viewedInput(graph: ResolvedGraph, op: Routine, position: number,
 }
 
 /** Values that are in memory for a routine's sake, or can be. */
-function isBase(node: Node): boolean {
-  return node.isLeaf || node.op.kind === 'pick' || node.op.kind === 'reduce';
+function isBase(graph: ResolvedGraph, node: Node): boolean {
+  return node.isLeaf || node.op.kind === 'pick' || node.op.kind === 'reduce' || graph.isProduct(node);
 }
 
 /** Elements from one row to the next, where the rows are contiguous and evenly spaced; else null. */
