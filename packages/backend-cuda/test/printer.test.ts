@@ -70,28 +70,34 @@ it('random kernels agree with the float64 interpreter', () => {
   for (let seed = 1; seed <= 200; seed++) texts.push(check(randomKernel(randomSource(seed), sizes.small), [1, 132][seed % 2], seed).text);
 }, 120_000);
 
-/** Σ and max of a (bf16 or float32) times b over `inner`, for each of `outer`; the sum is stored as it is and plus the maximum. */
+/** Σ and max of a (bf16 or float32) times b and Σ b over `inner`, for each of `outer`; the first sum is stored as it is, and all three plus a number of each. */
 function productOf(outer: number, inner: number, transposed: boolean, dtype: 'float32' | 'bfloat16', shared: boolean): RandomKernel {
   const random = randomSource(outer + inner);
   const values = (count: number): Float64Array => Float64Array.from({ length: count }, () => Math.floor(random() * 9 - 4) / 4);
   const strides = transposed ? [1, outer] : [inner, 1];
+  const ofOuter = { dtype: 'float32', offset: 0, strides: [1, 0], guards: [] } as const;
+  const float = { dtype: 'float32' } as const;
   const kernel: Kernel = {
     domain: [outer, inner],
     outerDims: 1,
     loads: [
       { buffer: 0, dtype, offset: 0, strides, guards: [] },
       { buffer: 1, dtype: 'float32', offset: 0, strides: shared ? [0, 1] : strides, guards: [] },
+      { buffer: 4, ...ofOuter },
     ],
-    body: [{ op: 'load', load: 0, dtype: 'float32' }, { op: 'load', load: 1, dtype: 'float32' }, { op: 'mul', args: [0, 1], dtype: 'float32' }],
-    reduces: [{ op: 'sum', value: 2, dtype: 'float32' }, { op: 'max', value: 0, dtype: 'float32' }],
+    body: [{ op: 'load', load: 0, ...float }, { op: 'load', load: 1, ...float }, { op: 'mul', args: [0, 1], ...float }],
+    reduces: [{ op: 'sum', value: 2, ...float }, { op: 'max', value: 0, ...float }, { op: 'sum', value: 1, ...float }],
     epilogue: [
-      { op: 'reduced', reduce: 0, dtype: 'float32' }, { op: 'reduced', reduce: 1, dtype: 'float32' }, { op: 'add', args: [3, 4], dtype: 'float32' },
+      ...[0, 1, 2].map((reduce) => ({ op: 'reduced', reduce, ...float }) as const),
+      { op: 'load', load: 2, ...float },
+      ...[[3, 4], [7, 5], [8, 6]].map((args) => ({ op: 'add', args: args as [number, number], ...float }) as const),
     ],
-    stores: [3, 5].map((value, i) => ({ access: { buffer: 2 + i, dtype: 'float32', offset: 0, strides: [1, 0], guards: [] }, value, phase: 'epilogue' })),
+    stores: [3, 9].map((value, i) => ({ access: { buffer: 2 + i, ...ofOuter }, value, phase: 'epilogue' })),
   };
   const buffer = (type: DType, count: number): RandomKernel['buffers'][number] => ({ dtype: type, values: values(count) });
-  const buffers = [buffer(dtype, outer * inner), buffer('float32', shared ? inner : outer * inner), buffer('float32', outer), buffer('float32', outer)];
-  return { kernel, buffers, tolerance: [0, 0, 1e-4, 1e-4] };
+  const wide = outer * inner;
+  const buffers = [buffer(dtype, wide), buffer('float32', shared ? inner : wide), ...[2, 3, 4].map(() => buffer('float32', outer))];
+  return { kernel, buffers, tolerance: [0, 0, 1e-4, 1e-4, 0] };
 }
 
 it('sums of every length, in every geometry', () => {

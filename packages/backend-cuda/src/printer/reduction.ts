@@ -19,14 +19,21 @@ export function printReduction(frame: KernelFrame, geometry: ReductionGeometry):
 
 const log2 = Math.log2;
 
+/** Loads of the epilogue that may be on their way while the reduction runs: a thread's, each a register. */
+const mostLoadsAhead = 8;
+
 class ReductionPrinter {
   private readonly code: PtxCode;
   private readonly kernel: Kernel;
   private readonly length: number;
   private readonly outputs: number;
   private readonly innerLoops: number[];
-  /** Registers that sum up, per output of this thread (rows), per reduction and per point of the vector. */
+  /** Registers that sum up, per output of this thread (rows), per reduction and per point of the vector. Outputs share what is the same for all. */
   private readonly sums: readonly (readonly (readonly Operand[])[])[];
+  /** Per reduction: is it the same for all outputs of a thread? */
+  private readonly shared: readonly boolean[];
+  /** Values of the epilogue that are known before it, per output of this thread. */
+  private readonly ahead: readonly TileValues[];
   private readonly rows: boolean;
   private sharedWords = 0;
 
@@ -41,7 +48,12 @@ class ReductionPrinter {
     this.length = kernel.domain.slice(kernel.outerDims).reduce((a, b) => a * b, 1);
     this.innerLoops = kernel.domain.map((_, d) => d).slice(kernel.outerDims);
     const register = (r: Reduce): Operand => this.code.register(r.dtype === 'float32' ? 'f' : 'r');
-    this.sums = Array.from({ length: g.together }, () => kernel.reduces.map((r) => Array.from({ length: g.vector }, () => register(r))));
+    const differs = g.together > 1 ? varyingValues(kernel, [kernel.outerDims - 1]) : [];
+    this.shared = kernel.reduces.map((r) => g.together > 1 && !differs[r.value]);
+    const registers = (r: Reduce): Operand[] => Array.from({ length: g.vector }, () => register(r));
+    const first = kernel.reduces.map((r) => registers(r));
+    this.sums = Array.from({ length: g.together }, (_, row) => kernel.reduces.map((r, j) => (row === 0 || this.shared[j] ? first[j] : registers(r))));
+    this.ahead = this.sums.map(() => []);
   }
 
   print(): number {
@@ -114,6 +126,7 @@ class ReductionPrinter {
     const first = this.tiles(at, step, ahead, outer, early);
     const mine = this.both(frame.awaitEarlier(), exists);
     for (const invariant of invariants) invariant.evaluate(kernel.body, 0, (_, value) => !varies[value]);
+    this.loadAhead(outer);
     if (g.splits > 1) {
       this.splitLoop(at, step, outer, fixed, mine);
       return mine;
@@ -141,6 +154,17 @@ class ReductionPrinter {
       code.do('add.s32', [at, at, rest * step]);
     }
     return this.lastTurn(at, step, outer, fixed, mine);
+  }
+
+  /** Requests what the epilogue reads: it comes while the reduction runs. Every lane does, since predicates would cost as much. */
+  private loadAhead(outer: Points): void {
+    const { code, kernel, frame } = this;
+    const count = kernel.epilogue.filter((x) => x.op === 'load').length * this.sums.length * outer.count;
+    if (this.g.splits > 1 || count > mostLoadsAhead) return;
+    const scope = frame.addressing.inner([]);
+    this.ahead.forEach((values, row) => {
+      new Tile(code, kernel, scope, this.atRow(outer, row), values).evaluate(kernel.epilogue, kernel.body.length, (x) => x.op === 'load');
+    });
   }
 
   /** The turn that only some lanes have points for. Gives `mine` back. */
@@ -230,7 +254,9 @@ class ReductionPrinter {
       this.evaluateRows(rows, () => true);
       rows.forEach((tile, row) => {
         tile.store('body', mine);
-        kernel.reduces.forEach((r, j) => this.add(r, this.sums[row][j], tile.values[r.value] as readonly Value[]));
+        kernel.reduces.forEach((r, j) => {
+          if (row === 0 || !this.shared[j]) this.add(r, this.sums[row][j], tile.values[r.value] as readonly Value[]);
+        });
       });
     }
   }
@@ -259,7 +285,7 @@ class ReductionPrinter {
   private combineRows(lane: Operand, thread: Operand, place: Operand): void {
     const { code, kernel, g } = this;
     const within = Math.min(32, g.lanes);
-    const all = this.sums.flatMap((row) => row.map((sums, j) => ({ r: kernel.reduces[j], sums })));
+    const all = this.sums.flatMap((row, i) => row.flatMap((sums, j) => (i > 0 && this.shared[j] ? [] : [{ r: kernel.reduces[j], sums }])));
     for (const { r, sums } of all) {
       for (let width = g.vector / 2; width >= 1; width /= 2) {
         for (let v = 0; v < width; v++) code.do(operation(r), [sums[v], sums[v], sums[v + width]]);
@@ -387,7 +413,7 @@ class ReductionPrinter {
           return r.dtype === 'bool' ? cast(code, value, 'bool') : value;
         }),
       );
-      return new Tile(code, kernel, scope, this.atRow(outer, row), [], results);
+      return new Tile(code, kernel, scope, this.atRow(outer, row), this.ahead[row], results);
     });
     for (const tile of tiles) tile.evaluate(kernel.epilogue, kernel.body.length, (x) => x.op === 'load');
     for (const tile of tiles) {
