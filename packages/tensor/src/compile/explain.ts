@@ -1,13 +1,15 @@
 import type { Executable } from '../backend';
 import type { Device } from '../device';
-import type { Kernel } from './kernel';
-import type { Program, Step } from './program';
+import { byteSize } from '../dtype';
+import { sizeOf } from '../shape';
+import type { Access, Kernel } from './kernel';
+import type { Program, Step, TensorSpec } from './program';
 
 /** One step of a program, for people. */
 export interface StepReport {
   readonly what: string;
   readonly shape: string;
-  /** Bytes read and written, each buffer counted once. */
+  /** Bytes that it reads and writes at least: what it touches of each buffer, once. */
   readonly bytes: number;
   /** What the backend made of it. */
   readonly code: string;
@@ -55,16 +57,38 @@ export function describeProgram(signature: string, program: Program, executable:
 
 function describeStep(step: Step, program: Program): Omit<StepReport, 'code'> {
   if (step.kind === 'kernel') {
-    const slots = new Set(step.buffers);
-    return { what: step.label.join(' ') || 'copy', shape: kernelShape(step.kernel), bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0) };
+    return { what: step.label.join(' ') || 'copy', shape: kernelShape(step.kernel), bytes: movedBytes(step.kernel, step.buffers, program) };
   }
-  const slots = new Set([...step.inputs, ...step.outputs, ...(step.epilogue?.buffers ?? [])].filter((s): s is number => s !== null));
   const shapes = step.call.inputs.filter((x) => x !== null).map((x) => `(${x.shape.join(', ')})`);
   return {
     what: step.epilogue ? `${step.call.name} + ${step.epilogue.label.join(' ')}` : step.call.name,
     shape: `${shapes.join(' ')} → ${step.call.outputs.map((x) => `(${x.shape.join(', ')})`).join(' ')}`,
-    bytes: [...slots].reduce((n, s) => n + program.slots[s].bytes, 0),
+    bytes: routineBytes(step, program),
   };
+}
+
+/** Bytes that a kernel moves at least: of each buffer what its loads touch, and what its stores do. */
+function movedBytes(kernel: Kernel, buffers: readonly (number | null)[], { slots }: Program): number {
+  const most = (accesses: readonly Access[]): number => {
+    const touched = new Map<number, number>();
+    for (const { buffer, dtype, strides } of accesses) {
+      const slot = buffers[buffer];
+      if (slot === null) continue;
+      const bytes = byteSize(dtype) * sizeOf(kernel.domain.filter((_, d) => strides[d] !== 0));
+      touched.set(slot, Math.min(slots[slot].bytes, (touched.get(slot) ?? 0) + bytes));
+    }
+    return [...touched.values()].reduce((a, b) => a + b, 0);
+  };
+  return most(kernel.loads) + most(kernel.stores.map((s) => s.access));
+}
+
+/** Bytes that a routine moves at least: what it reads and what it leaves once, of a table the rows that are asked for. */
+function routineBytes({ call, epilogue }: Extract<Step, { kind: 'routine' }>, program: Program): number {
+  const bytes = (spec: TensorSpec): number => byteSize(spec.dtype) * sizeOf(spec.shape);
+  const inputs = call.inputs.filter((x) => x !== null).map((x) => bytes(x));
+  if (call.name === 'gather') inputs[0] = Math.min(inputs[0], bytes({ ...(call.inputs[0] as TensorSpec), shape: call.outputs[0].shape }));
+  const outputs = call.outputs.slice(epilogue ? 1 : 0).map((x) => bytes(x));
+  return [...inputs, ...outputs].reduce((a, b) => a + b, epilogue ? movedBytes(epilogue.kernel, epilogue.buffers, program) : 0);
 }
 
 function kernelShape(kernel: Kernel): string {
