@@ -60,6 +60,16 @@ template <bool AlongA, bool AlongB> __device__ __noinline__ float exactlyApart(c
   return exactly<AlongA, AlongB>(p, matrix, row, column, kBegin, kEnd);
 }
 
+// Calls f(i, j, l) for each sum of a lane: rows 16·i + lane / 4 + l / 2 · 8 of its warp's, columns 8·j + lane % 4 · 2 + l % 2.
+template <typename F> __device__ __forceinline__ void eachSum(const F &f) {
+#pragma unroll
+  for (int i = 0; i < rowTiles; i++)
+#pragma unroll
+    for (int j = 0; j < columnTiles; j++)
+#pragma unroll
+      for (int l = 0; l < 4; l++) f(i, j, l);
+}
+
 // Results that cannot be stored two at a time.
 __device__ __noinline__ void storeOne(const MatmulArguments &p, float *parts, float sum, int matrix, int row, int column) {
   if (parts == nullptr) storeResult(p, sum, matrix, row, column);
@@ -174,33 +184,18 @@ template <bool AlongA, bool AlongB> __device__ __forceinline__ void products(con
 #pragma unroll 1
         for (int term = 0; term < kEnd - k0; term += 8) multiplyTerms(term);
       }
-#pragma unroll
-      for (int i = 0; i < rowTiles; i++)
-#pragma unroll
-        for (int j = 0; j < columnTiles; j++)
-#pragma unroll
-          for (int l = 0; l < 4; l++) sums[i][j][l] += part[i][j][l];
+      eachSum([&](int i, int j, int l) { sums[i][j][l] += part[i][j][l]; });
       stage = stage == stages - 1 ? 0 : stage + 1;
     }
 
     const int row = at.row0 + warpRow + lane / 4, column = at.column0 + warpColumn + lane % 4 * 2;
     float probe = 0.f;
-#pragma unroll
-    for (int i = 0; i < rowTiles; i++)
-#pragma unroll
-      for (int j = 0; j < columnTiles; j++)
-#pragma unroll
-        for (int l = 0; l < 4; l++) probe = fmaf(sums[i][j][l], 0.f, probe);
+    eachSum([&](int i, int j, int l) { probe = fmaf(sums[i][j][l], 0.f, probe); });
     if (probe != 0.f) {
-#pragma unroll
-      for (int i = 0; i < rowTiles; i++)
-#pragma unroll
-        for (int j = 0; j < columnTiles; j++)
-#pragma unroll
-          for (int l = 0; l < 4; l++) {
-            const int r = row + i * 16 + l / 2 * 8, c = column + j * 8 + l % 2;
-            if (sums[i][j][l] != sums[i][j][l] && r < m && c < n) sums[i][j][l] = exactlyApart<AlongA, AlongB>(p, at.matrix, r, c, kBegin, kEnd);
-          }
+      eachSum([&](int i, int j, int l) {
+        const int r = row + i * 16 + l / 2 * 8, c = column + j * 8 + l % 2;
+        if (sums[i][j][l] != sums[i][j][l] && r < m && c < n) sums[i][j][l] = exactlyApart<AlongA, AlongB>(p, at.matrix, r, c, kBegin, kEnd);
+      });
     }
     const bool inParts = p.parts != nullptr;
     if (n % 2 == 0 && p.transposeOut == 0 && (inParts || (p.typeOut == typeFloat && (p.residual == nullptr || p.typeResidual == typeFloat)))) {
@@ -228,15 +223,10 @@ template <bool AlongA, bool AlongB> __device__ __forceinline__ void products(con
         residual += residual == nullptr ? 0 : 8 * p.n;
       }
     } else {
-#pragma unroll
-      for (int i = 0; i < rowTiles; i++)
-#pragma unroll
-        for (int j = 0; j < columnTiles; j++)
-#pragma unroll
-          for (int l = 0; l < 4; l++) {
-            const int r = row + i * 16 + l / 2 * 8, c = column + j * 8 + l % 2;
-            if (r < m && c < n) storeOne(p, inParts ? p.parts + at.part * p.batch * p.m * p.n : nullptr, sums[i][j][l], at.matrix, r, c);
-          }
+      eachSum([&](int i, int j, int l) {
+        const int r = row + i * 16 + l / 2 * 8, c = column + j * 8 + l % 2;
+        if (r < m && c < n) storeOne(p, inParts ? p.parts + at.part * p.batch * p.m * p.n : nullptr, sums[i][j][l], at.matrix, r, c);
+      });
     }
   }
   asm volatile("cp.async.wait_all;");
