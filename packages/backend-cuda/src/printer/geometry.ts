@@ -119,8 +119,8 @@ function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeome
   const across = Math.max(1, 128 / lanes);
   const blocks = Math.ceil(groups / across);
   const splits = together > 1 ? 1 : splitsFor(Math.ceil(work / lanes), blocks, lanes * across, outputs * reduces.length, multiprocessors);
-  // Loads of several rows count as turns, too.
-  const unroll = unrollFor(size * vector * Math.max(1, together / 2));
+  // Loads of several rows count as turns, too: more of them cost registers, and with these blocks a multiprocessor.
+  const unroll = unrollFor(size * vector * together);
   return { kind: 'rows', vector, lanes, across, together, splits, unroll, blocks };
 }
 
