@@ -11,6 +11,7 @@ export {
 } from './functions/routines';
 export { checkpoint, customGradient, grad, vjp } from './autograd/grad';
 export { type CompiledStep, compile } from './compile/compile';
+export { Turn } from './turn';
 export type { ProgramReport, StepReport } from './compile/explain';
 export type { StepResult } from './compile/step-result';
 export { scope } from './scope';

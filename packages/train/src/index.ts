@@ -3,7 +3,6 @@ export { describeMachine, type MachineFacts } from './machine';
 export { Evaluator, type Score } from './training/evaluator';
 export type { TrainingHistory, Validation } from './training/history';
 export type { TrainingBatch, TrainingTask } from './training/task';
-export { Turn } from './training/turn';
 export {
   Trainer,
   trainer,

@@ -1,6 +1,6 @@
 import { generate, type LanguageModel } from '@mamba-ts/models';
 import { ByteTokenizer, StreamDecoder } from '@mamba-ts/tokenizers';
-import { Turn } from '@mamba-ts/train';
+import { Turn } from '@mamba-ts/tensor';
 import type { SampleReport } from '../report/study-report';
 import type { SampleConfig } from '../study/study';
 

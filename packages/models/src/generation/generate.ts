@@ -1,10 +1,12 @@
-import { OutOfRangeError } from '@mamba-ts/tensor';
+import { OutOfRangeError, Turn } from '@mamba-ts/tensor';
 import type { LanguageModel } from '../language-model';
 import { BatchDecoder, type Logits } from './decoder';
 import { checkOptions, checkPrompt, checkSeed, type CheckedOptions, type GenerationOptions } from './options';
 import { type Choice, Row } from './row';
 import { checkSnapshot, type GenerationSnapshot, restoreState, takeSnapshot } from './snapshot';
-import { Turn } from './turn';
+
+/** Milliseconds between two looks at the host's other events: a page that streams tokens stays alive. */
+const longestTurn = 10;
 
 export interface GenerateOptions extends GenerationOptions {
   /** int32; the same tokens for the same seed on every device, up to rounding of the logits. Default 0. */
@@ -172,7 +174,7 @@ class Session implements Generation<readonly BatchChoice[]> {
 
   private async *run(): AsyncGenerator<readonly BatchChoice[], void, undefined> {
     const { rows, decoder, options } = this;
-    const turn = new Turn();
+    const turn = new Turn(longestTurn);
     try {
       const goesOn = (): boolean => rows.some((row) => row.finish === null);
       if (options.maxNewTokens === 0 || !goesOn()) return;

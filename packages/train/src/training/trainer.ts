@@ -13,6 +13,7 @@ import {
   grad,
   type RandomGenerator,
   type Tensor,
+  Turn,
   type Variable,
 } from '@mamba-ts/tensor';
 import { checkInteger, DivergedError, TrainingError } from '../errors';
@@ -21,7 +22,6 @@ import { batchVariables, Evaluator } from './evaluator';
 import { HistoryRecorder, type TrainingHistory, type Validation } from './history';
 import { Pace } from './pace';
 import { ignoreIndex, type TrainingTask } from './task';
-import { Turn } from './turn';
 
 /** What the loop needs of an optimiser; nn's AdamW has it. */
 export interface TrainingOptimizer extends Stateful {
