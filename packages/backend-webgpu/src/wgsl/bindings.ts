@@ -35,10 +35,6 @@ export function bindBuffers(
   return { buffers: buffers.map((slot) => (slot === null ? null : bindings[slots.indexOf(slot)])), bindings };
 }
 
-export function product(sizes: readonly number[]): number {
-  return sizes.reduce((a, b) => a * b, 1);
-}
-
 export function indent(lines: readonly string[]): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }

@@ -1,6 +1,6 @@
-import type { Kernel, KernelStep, Program } from '@mamba-ts/tensor';
+import { type Kernel, type KernelStep, type Program, sizeOf } from '@mamba-ts/tensor';
 import type { Pass } from '../pass';
-import { bindBuffers, coordinates, indent, product } from './bindings';
+import { bindBuffers, coordinates, indent } from './bindings';
 import { BodyPrinter, type Lanes, oneLane } from './body';
 import { reductionPasses } from './reduction';
 
@@ -12,7 +12,7 @@ export function kernelPasses(step: KernelStep, program: Program): Pass[] {
   const { kernel } = step;
   if (kernel.reduces.length > 0) return reductionPasses(step, program);
   const lanes = mapLanes(kernel);
-  const total = product(kernel.domain);
+  const total = sizeOf(kernel.domain);
   const invocations = Math.ceil(total / lanes.count);
   const workgroupSize = invocations >= 8192 ? 256 : 64;
   const { buffers, bindings } = bindBuffers(step, program, lanes);
@@ -38,7 +38,7 @@ function mapLanes(kernel: Kernel): Lanes {
   const dim = domain.length - 1;
   const inner = domain[dim] ?? 1;
   const halves = kernel.stores.some((s) => s.access.dtype === 'bfloat16' || s.access.dtype === 'float16');
-  if (inner % 4 === 0 && product(domain) >= vectorFrom) return { kind: 'inner', count: 4, dim };
+  if (inner % 4 === 0 && sizeOf(domain) >= vectorFrom) return { kind: 'inner', count: 4, dim };
   if (!halves) return oneLane;
   return inner % 2 === 0 ? { kind: 'inner', count: 2, dim } : { kind: 'each', count: 2 };
 }

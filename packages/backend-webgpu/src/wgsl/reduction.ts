@@ -1,6 +1,6 @@
-import type { Kernel, KernelStep, Program, Reduce } from '@mamba-ts/tensor';
+import { type Kernel, type KernelStep, type Program, type Reduce, sizeOf } from '@mamba-ts/tensor';
 import type { Pass, PassBinding } from '../pass';
-import { bindBuffers, coordinates, indent, product } from './bindings';
+import { bindBuffers, coordinates, indent } from './bindings';
 import { BodyPrinter, type Lanes, oneLane } from './body';
 import { registerType } from './instruction';
 
@@ -21,8 +21,8 @@ const enoughGroups = 512;
 const powerOfTwo = (x: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, x)));
 
 function spread(kernel: Kernel): Spread {
-  const outputs = product(kernel.domain.slice(0, kernel.outerDims));
-  const reduced = product(kernel.domain.slice(kernel.outerDims));
+  const outputs = sizeOf(kernel.domain.slice(0, kernel.outerDims));
+  const reduced = sizeOf(kernel.domain.slice(kernel.outerDims));
   const last = kernel.domain.length - 1;
   // Neighbouring invocations should read neighbouring elements: along the outputs, or along what is reduced?
   const unit = (dim: number): number => kernel.loads.filter((l) => dim >= 0 && l.strides[dim] === 1).length;
@@ -45,8 +45,8 @@ export function reductionPasses(step: KernelStep, program: Program): Pass[] {
   const plan = spread(kernel);
   const { across, team, slices, lanes } = plan;
   const outer = kernel.domain.slice(0, kernel.outerDims);
-  const outputs = product(outer);
-  const reduced = product(kernel.domain.slice(kernel.outerDims)) / lanes.count;
+  const outputs = sizeOf(outer);
+  const reduced = sizeOf(kernel.domain.slice(kernel.outerDims)) / lanes.count;
   const blocks = Math.ceil(outputs / across);
   const { buffers, bindings } = bindBuffers(step, program, lanes);
   const loadedInBody = new Set(kernel.body.flatMap((x) => (x.op === 'load' ? [buffers[kernel.loads[x.load].buffer]?.name] : [])));
@@ -102,7 +102,7 @@ export function reductionPasses(step: KernelStep, program: Program): Pass[] {
 function joinPass(step: KernelStep, program: Program, partial: PassBinding, slices: number): Pass {
   const { kernel } = step;
   const outer = kernel.domain.slice(0, kernel.outerDims);
-  const outputs = product(outer);
+  const outputs = sizeOf(outer);
   const { buffers, bindings } = bindBuffers(step, program, oneLane);
   const text = epilogue(step, buffers);
   const used = bindings.filter((b) => text.some((line) => new RegExp(`\\b${b.name}\\b`).test(line)));
