@@ -6,6 +6,7 @@ export interface ScanLimits {
   readonly maxStorageBufferBindingSize: number;
   readonly maxBufferSize: number;
   readonly maxComputeWorkgroupsPerDimension: number;
+  /** Also along one dimension (maxComputeWorkgroupSizeX). */
   readonly maxComputeInvocationsPerWorkgroup: number;
   readonly maxComputeWorkgroupStorageSize: number;
   /** Arrays of f16 (`shader-f16`). */
@@ -39,7 +40,10 @@ export function deviceLimits(device: GPUDevice): ScanLimits {
     maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
     maxBufferSize: limits.maxBufferSize,
     maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
-    maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+    maxComputeInvocationsPerWorkgroup: Math.min(
+      limits.maxComputeInvocationsPerWorkgroup,
+      limits.maxComputeWorkgroupSizeX,
+    ),
     maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
     f16: features.has('shader-f16'),
     subgroupSize: features.has('subgroups') && least === most ? most : 0,

@@ -202,6 +202,7 @@ export class PlanBuilder {
         variableC: true,
         grouped: false,
         workgroup: 64,
+        team: 1,
         exchange: 'memory',
         coefficients: 'array',
         batch: 1,

@@ -47,6 +47,8 @@ export interface PlanOverride {
   readonly coefficients?: KernelOptions['coefficients'];
   readonly backwardExchange?: KernelOptions['exchange'];
   readonly segments?: number;
+  /** Subgroups of a workgroup that take tiles of steps in turn; 1: none. */
+  readonly team?: number;
   readonly parts?: number;
   readonly workgroup?: number;
 }

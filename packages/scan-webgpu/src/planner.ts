@@ -5,13 +5,19 @@ import type { ScanLimits } from './limits';
 import type { ScanPlanOptions } from './plan';
 import { PlanBuilder } from './plan-builder';
 import { backwardMemory } from './wgsl/backward';
-import type { KernelOptions } from './wgsl/module';
+import type { KernelArray, KernelOptions } from './wgsl/module';
+import { teamMemory } from './wgsl/team';
 
 /** Lanes that share a channel: a power of two, four states each. */
 function lanesOf({ dState }: ScanShape): number {
   let lanes = 1;
   while (4 * lanes < dState) lanes *= 2;
   return lanes;
+}
+
+/** Arrays as far as the need for workgroup memory depends on them. */
+function standIns(names: readonly ScanArray[]): KernelArray[] {
+  return names.map((name) => ({ name, type: 'f32', place: 'binding', access: 'read', rows: false }));
 }
 
 /** Decides the passes of one scan. */
@@ -129,20 +135,23 @@ export class ScanPlanner {
     const inTile = workgroup / lanes;
     const perGroup = channels / shape.groups;
     const shared = shape.groups === 1 || perGroup % inTile === 0;
-    const best = exchange === 'subgroups' && !this.limits.software ? 'subgroups' : 'array';
-    const coefficients = shared ? (override.coefficients ?? best) : 'array';
-    const steps = length === 1 ? 1 : 8;
+    const adjoint = direction === 'adjoint';
+    const finishes = outputs.includes('y');
+    const coefficients = shared ? (override.coefficients ?? this.bestCoefficients(exchange, finishes)) : 'array';
     const tiles = Math.ceil(channels / inTile);
     const lanesThere = batch * tiles * workgroup;
+    const fitted = { workgroup, steps: length === 1 ? 1 : 8, exchange, coefficients };
+    const team = this.teamOf(direction, lanesThere, finishes, fitted);
     const wanted =
-      override.segments ?? Math.min(Math.floor((options.invocations ?? 131072) / lanesThere), Math.floor(length / 32));
+      team !== undefined
+        ? 1
+        : (override.segments ??
+          Math.min(Math.floor((options.invocations ?? 131072) / lanesThere), Math.floor(length / 32)));
     const segmentSteps =
       wanted >= 3 || override.segments !== undefined ? Math.ceil(length / wanted / chunk) * chunk : length;
     const segments = Math.ceil(length / segmentSteps);
     const sizes = { tiles, segments, segmentSteps, chunks };
-    const adjoint = direction === 'adjoint';
-    const finishes = outputs.includes('y');
-    const kernel = this.kernelOptions(direction, { workgroup, steps, exchange, coefficients });
+    const kernel = this.kernelOptions(direction, team ?? fitted);
     const inputs = adjoint
       ? builder.given('delta', 'gradY', 'z', 'A', 'C', 'deltaBias', 'resets', 'gradLastState')
       : builder.given('u', 'delta', 'A', 'B', 'deltaBias', 'resets', ...(inPlace ? [] : (['initialState'] as const)));
@@ -155,7 +164,7 @@ export class ScanPlanner {
     if (segments > 1) {
       builder.reserve('starts', batch * segments * this.stateBytes);
       builder.reserve('decays', batch * segments * this.stateBytes);
-      const ends = this.kernelOptions(adjoint ? 'adjointEnds' : 'ends', { workgroup, steps, exchange, coefficients });
+      const ends = this.kernelOptions(adjoint ? 'adjointEnds' : 'ends', fitted);
       builder.add(ends, {
         arrays: [...inputs.map(read), write('starts'), write('decays')],
         workgroups: batch * tiles * (segments - 1),
@@ -180,11 +189,58 @@ export class ScanPlanner {
       sizes,
     });
     const name = adjoint ? 'adjoints' : finishes ? 'forward' : 'states';
-    const cut = segments > 1 ? `time in ${segments} segments of ${segmentSteps} steps, their ends first` : 'time uncut';
+    const cut =
+      team !== undefined
+        ? `${team.team} subgroups of a workgroup take ${team.steps} steps in turn`
+        : segments > 1
+          ? `time in ${segments} segments of ${segmentSteps} steps, their ends first`
+          : 'time uncut';
     const how = lanes === 1 ? '' : exchange === 'subgroups' ? ', by subgroups' : ', by workgroup memory';
     this.words.push(
       `${name}: ${batch * tiles * segments} workgroups of ${inTile} channels with ${lanes} lanes each${how}, ${cut}`,
     );
+  }
+
+  /**
+   * Where there are too few channels to keep a device busy: as many subgroups of a workgroup as do, up to what it allows,
+   * take tiles of steps in turn. Undefined where there are enough channels, or so few that segments are better.
+   */
+  private teamOf(
+    direction: 'forward' | 'adjoint',
+    lanesThere: number,
+    finishes: boolean,
+    fitted: Pick<KernelOptions, 'workgroup' | 'exchange' | 'coefficients' | 'steps'>,
+  ): (typeof fitted & Pick<KernelOptions, 'team'>) | undefined {
+    const { shape, options, limits, chunk } = this;
+    const { override = {} } = options;
+    const unwanted = override.team === undefined && (override.segments !== undefined || limits.software);
+    if (fitted.exchange !== 'subgroups' || shape.length === 1 || override.team === 1 || unwanted) return undefined;
+    // decays and inputs of a tile stay in registers where y is wanted
+    const steps = !finishes ? chunk : shape.complex ? 4 : 8;
+    const coefficients = fitted.coefficients === 'array' ? ('array' as const) : ('memory' as const);
+    const arrays = standIns([...(finishes ? (['y'] as const) : []), ...this.builder.given('resets')]);
+    const enough = (options.invocations ?? 131072) / 4;
+    const most =
+      override.team ?? (lanesThere > enough ? 1 : Math.min(Math.max(2, enough / lanesThere), shape.length / steps));
+    let found: (typeof fitted & Pick<KernelOptions, 'team'>) | undefined;
+    for (let team = 2; team <= most && team * fitted.workgroup <= limits.maxComputeInvocationsPerWorkgroup; team *= 2) {
+      const more = { ...fitted, workgroup: team * fitted.workgroup, team, steps, coefficients };
+      const bytes = teamMemory(this.kernelOptions(direction, { ...more, arrays }));
+      if (bytes > limits.maxComputeWorkgroupStorageSize) break;
+      found = more;
+    }
+    if (found === undefined || override.team !== undefined) return found;
+    // a walk that leaves y reads memory twice as often: over many rounds segments take less time
+    const busy = !finishes && 4 * lanesThere * found.team >= enough;
+    return busy || shape.length <= 16 * found.team * steps ? found : undefined;
+  }
+
+  /** Walks that leave y read B and C in workgroup memory, others from neighbours: what measures faster. */
+  private bestCoefficients(exchange: KernelOptions['exchange'], finishes: boolean): KernelOptions['coefficients'] {
+    if (exchange !== 'subgroups' || this.limits.software) return 'array';
+    const bytes = 2 * 8 * this.lanes * 16 * stateWidth(this.shape); // B and C of a tile of 8 steps
+    const fits = bytes <= this.limits.maxComputeWorkgroupStorageSize;
+    return finishes && this.shape.length > 1 && fits ? 'memory' : 'subgroups';
   }
 
   /** A workgroup can be one subgroup that holds whole channels. */
@@ -230,6 +286,7 @@ export class ScanPlanner {
       },
       ...{
         workgroup: 64,
+        team: 1,
         steps: 1,
         exchange: 'memory',
         coefficients: 'array',
@@ -243,20 +300,7 @@ export class ScanPlanner {
 
   /** The largest batch of steps, and B and C in workgroup memory, as far as that memory goes. */
   private fitBackward(base: KernelOptions): KernelOptions {
-    const withArrays = {
-      ...base,
-      arrays: this.builder.has('z')
-        ? [
-            {
-              name: 'z' as const,
-              type: 'f32' as const,
-              place: 'binding' as const,
-              access: 'read' as const,
-              rows: false,
-            },
-          ]
-        : [],
-    };
+    const withArrays = { ...base, arrays: standIns(this.builder.given('z')) };
     for (const coefficients of this.limits.software ? (['array'] as const) : (['memory', 'array'] as const)) {
       for (const batch of [4, 2, 1]) {
         if (backwardMemory({ ...withArrays, coefficients, batch }) <= this.limits.maxComputeWorkgroupStorageSize) {

@@ -1,10 +1,18 @@
 // Program: checks the kernels on this machine's adapter against the float64 reference, and times them.
-//   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--only TEXT] [--no-checks] [--json FILE] [--card NAME]
+//   self-check [--fixtures FOLDER] [--bench] [--tune B,D,L …] [--ways PATTERN] [--shapes BxDxL,…] [--override JSON] [--only TEXT] [--shard I/N] [--no-checks] [--json FILE] [--card NAME]
 import { writeFileSync } from 'node:fs';
 import { type Check, runChecks } from '@mamba-ts/scan/conformance';
 import { deviceLimits } from './limits';
 import { WebGpuScan } from './scan';
-import { type BenchRow, benchScan, benchShape, benchSizes, printRow, tableHead } from './self-check/bench';
+import {
+  type BenchOverride,
+  type BenchRow,
+  benchScan,
+  benchShape,
+  benchSizes,
+  printRow,
+  tableHead,
+} from './self-check/bench';
 import { contractChecks, gridChecks, wayCases } from './self-check/contract';
 import { dawnGpu } from './self-check/dawn';
 import { DeviceScan } from './self-check/device-scan';
@@ -28,6 +36,16 @@ function checksOf(device: GPUDevice, baseline: GPUDevice): Check[] {
     ...gridChecks('checkpoints', scan({ checkpoints: true })),
   ];
   const exchanges = limits.subgroupSize > 0 ? (['memory', 'subgroups'] as const) : (['memory'] as const);
+  if (limits.subgroupSize > 0) {
+    const cases = wayCases.filter(({ shape }) => Math.ceil(shape.dState / 4) <= limits.subgroupSize);
+    for (const team of [2, 8]) {
+      for (const [label, checkpoints] of [
+        ['', false],
+        [', checkpoints', true],
+      ] as const)
+        checks.push(...gridChecks(`teams of ${team}${label}`, scan({ override: { team }, checkpoints }), false, cases));
+    }
+  }
   for (const exchange of exchanges) {
     for (const coefficients of [
       'array',
@@ -70,21 +88,28 @@ async function main(): Promise<number> {
   let failed = 0;
   if (!has('--no-checks')) {
     const only = valueOf('--only') ?? '';
-    const checks = checksOf(device, baseline).filter(({ name }) => name.includes(only));
+    const [shard, shards] = (valueOf('--shard') ?? '1/1').split('/').map(Number);
+    const checks = checksOf(device, baseline).filter(
+      ({ name }, index) => name.includes(only) && index % shards === shard - 1,
+    );
     failed = await runChecks(checks, console.log, { atOnce: 8 }); // most of their time shaders compile
   }
   const kernels = new WebGpuScan(device);
   const tuned = args.flatMap((arg, index) =>
     args[index - 1] === '--tune' ? [arg.split(',').map(Number) as [number, number, number]] : [],
   );
-  for (const sizes of tuned) await tuneScan(device, kernels, benchShape(sizes), console.log);
+  for (const sizes of tuned)
+    await tuneScan(device, kernels, benchShape(sizes), new RegExp(valueOf('--ways') ?? ''), console.log);
   if (has('--bench')) {
     const rows: BenchRow[] = [];
+    const shapes = valueOf('--shapes')?.split(',');
+    const override = JSON.parse(valueOf('--override') ?? '{}') as BenchOverride;
     console.log(tableHead);
     for (const sizes of benchSizes) {
       const name = sizes.join('x');
+      if (shapes !== undefined && !shapes.includes(name)) continue;
       try {
-        const row = await benchScan(device, kernels, benchShape(sizes));
+        const row = await benchScan(device, kernels, benchShape(sizes), override);
         rows.push(row);
         console.log(printRow(row));
       } catch (error) {

@@ -53,6 +53,11 @@ describe('on an adapter', () => {
       scan({ override: { exchange: 'subgroups', coefficients: 'subgroups', segments: 3 } }),
       some,
     ]);
+    ways.push([
+      'teams',
+      scan({ override: { coefficients: 'memory', team: 2 }, checkpoints: true }),
+      wayCases.filter(({ shape }) => shape.dState === 8 || shape.groups === 3),
+    ]);
   }
   for (const [label, device, cases] of ways) {
     for (const { name, body } of gridChecks(label, device, false, cases)) it(name, body);

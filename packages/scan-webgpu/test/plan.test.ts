@@ -11,6 +11,7 @@ import {
 } from '@mamba-ts/scan-webgpu';
 import { backwardMemory } from '../src/wgsl/backward';
 import { boundArrays, usesScratch } from '../src/wgsl/module';
+import { teamMemory } from '../src/wgsl/team';
 
 const mamba: ScanShape = {
   ...{ batch: 16, length: 2048, channels: 1024, dState: 16, groups: 1 },
@@ -38,16 +39,45 @@ describe('plans', () => {
     expect(plan.explanation).toContain('time uncut');
   });
 
-  it('cut one long sequence into segments of whole chunks, which cover it', () => {
+  it('let subgroups of a workgroup take tiles of steps in turn where channels are few', () => {
+    const large = { ...card, maxComputeInvocationsPerWorkgroup: 1024, maxComputeWorkgroupStorageSize: 49152 };
+    for (const [batch, channels, length, team, alsoForward] of [
+      [8, 1024, 4096, 2, false],
+      [2, 1024, 16384, 4, false],
+      [1, 1024, 32768, 8, false],
+      [1, 1536, 2048, 4, false],
+      [1, 1536, 256, 4, true],
+    ] as const) {
+      const shape = { ...mamba, batch, channels, length };
+      const backward = planScan(shape, { pass: 'backward', limits: large, checkpoints: true });
+      expect(kinds(backward).slice(0, 2)).toEqual(['adjoint', 'backward']);
+      const { options, workgroups } = backward.kernels[0];
+      expect([options.team, options.workgroup, options.steps]).toEqual([team, 32 * team, backward.chunk]);
+      expect(workgroups).toBe((batch * channels) / 8);
+      expect(backward.explanation).toContain(`${team} subgroups of a workgroup take 16 steps in turn`);
+      const forward = planScan(shape, { pass: 'forward', limits: large });
+      expect(kinds(forward)).toEqual(alsoForward ? ['forward'] : ['ends', 'combine', 'forward']);
+      if (alsoForward) expect(forward.kernels[0].options.team).toBe(team);
+    }
+    const many = planScan(mamba, { pass: 'backward', limits: large, checkpoints: true });
+    expect(many.kernels[0].options.team).toBe(1);
+    const small = planScan({ ...mamba, batch: 1, length: 4096 }, { pass: 'backward', limits: card, checkpoints: true });
+    expect(small.kernels[0].options.team).toBe(2); // 16 KiB of workgroup memory
+  });
+
+  it('cut one long sequence with very few channels into segments of whole chunks, which cover it', () => {
     for (const length of [32768, 131072, 32767, 40001]) {
-      const plan = planScan({ ...mamba, batch: 1, length }, { pass: 'forward', limits: card, checkpoints: true });
+      const plan = planScan(
+        { ...mamba, batch: 1, channels: 64, length },
+        { pass: 'forward', limits: card, checkpoints: true },
+      );
       expect(kinds(plan)).toEqual(['ends', 'combine', 'forward']);
       const { segments = 0, segmentSteps = 0 } = plan.kernels[2].sizes;
       expect(segments).toBeGreaterThan(4);
       expect(segmentSteps % plan.chunk).toBe(0);
       expect(segments * segmentSteps).toBeGreaterThanOrEqual(length);
       expect((segments - 1) * segmentSteps).toBeLessThan(length);
-      expect(plan.scratchBytes).toBe(2 * segments * 1024 * 16 * 4);
+      expect(plan.scratchBytes).toBe(2 * segments * 64 * 16 * 4);
     }
   });
 
@@ -95,6 +125,8 @@ describe('plans', () => {
             expect(grid[0] * grid[1], name).toBeGreaterThanOrEqual(workgroups);
             expect(workgroups, name).toBeGreaterThan(0);
             for (const value of Object.values(sizes)) expect(value! >>> 0, name).toBe(value); // whole, 32 bits, not negative
+            if (options.team > 1)
+              expect(teamMemory(options), name).toBeLessThanOrEqual(limits.maxComputeWorkgroupStorageSize);
             if (options.kind === 'backward')
               expect(backwardMemory(options), name).toBeLessThanOrEqual(limits.maxComputeWorkgroupStorageSize);
           }

@@ -18,14 +18,13 @@ export async function openCudaScan(): Promise<ScanBenchDevice> {
         const { median, low, high, samples } = row[which];
         const percent = (floor: number): string => `${((100 * floor) / median).toFixed(0)} %`;
         const { bytes, exponentials } = row.floors[which];
+        const official = row.official && row.speedup ? `official kernel (quoted, H200) ${row.official[index]} ms: ${row.speedup[index].toFixed(2)}×; ` : '';
         return {
-          name: `scan ${which === 'forward' ? 'forward' : 'forward and backward'} ${size}, N 16, ${shape.dtype}`,
+          name: `scan ${which === 'forward' ? 'forward' : 'forward and backward'} ${shape.batch}x${shape.channels}x${shape.length}, N 16, ${shape.dtype}`,
           threads: 1,
           timing: { median, fastest: low, spread: (high - low) / median, samples },
           rate: { value: states / median / 1e6, unit: 'G states/s' },
-          note:
-            `${percent(bytes)} of the bytes' floor, ${percent(exponentials)} of the exponentials'; official kernel (quoted, H200) ` +
-            `${shape.official[index]} ms: ${row.speedup[index].toFixed(2)}×; ${row.plans[index]}`,
+          note: `${percent(bytes)} of the bytes' floor, ${percent(exponentials)} of the exponentials'; ${official}${row.plans[index]}`,
         };
       });
     },

@@ -32,8 +32,13 @@ export interface Timing {
   readonly samples: number;
 }
 
-/** Time of bound scans, one behind the other, in ms on the device. Needs `timestamp-query`. */
-export async function time(device: GPUDevice, scans: readonly BoundScan[], budget = 400): Promise<Timing> {
+/** Time of bound scans, one behind the other, in ms on the device, behind at least `settle` ms. Needs `timestamp-query`. */
+export async function time(
+  device: GPUDevice,
+  scans: readonly BoundScan[],
+  budget = 400,
+  settle = 600,
+): Promise<Timing> {
   const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
   const resolved = device.createBuffer({ size: 16, usage: 0x200 | 0x4 }); // QUERY_RESOLVE, COPY_SRC
   const copy = device.createBuffer({ size: 16, usage: 0x1 | 0x8 }); // MAP_READ, COPY_DST
@@ -61,7 +66,7 @@ export async function time(device: GPUDevice, scans: readonly BoundScan[], budge
   for (const start = performance.now(); performance.now() - start < 3000;) {
     settling.push(await measure(repeats));
     const last = settling.slice(-4);
-    if (last.length === 4 && performance.now() - start > 300 && Math.max(...last) < 1.02 * Math.min(...last)) break;
+    if (last.length === 4 && performance.now() - start > settle && Math.max(...last) < 1.02 * Math.min(...last)) break;
   }
   const samples: number[] = [];
   for (let i = 0; i < runs; i++) samples.push(await measure(repeats));
@@ -166,6 +171,12 @@ export function benchShape([batch, channels, length]: readonly [number, number, 
   return { batch, channels, length, dState: 16, groups: 1, complex: false, variableB: true, variableC: true };
 }
 
+/** Overrides of what the plans of both directions choose. */
+export interface BenchOverride {
+  readonly forward?: PlanOverride;
+  readonly backward?: PlanOverride;
+}
+
 export interface BenchPlans {
   readonly forward: ScanPlan;
   readonly saving: ScanPlan;
@@ -173,17 +184,16 @@ export interface BenchPlans {
 }
 
 /** The plans that are timed: forward alone, forward with checkpoints, backward from these. */
-export function benchPlans(device: GPUDevice, shape: ScanShape, override?: PlanOverride): BenchPlans {
+export function benchPlans(device: GPUDevice, shape: ScanShape, { forward, backward }: BenchOverride = {}): BenchPlans {
   const base: Omit<ScanPlanOptions, 'pass'> = {
     arrays: ['D', 'z', 'deltaBias'],
     deltaSoftplus: true,
     limits: deviceLimits(device),
-    override,
   };
   return {
-    forward: planScan(shape, { ...base, pass: 'forward' }),
-    saving: planScan(shape, { ...base, pass: 'forward', checkpoints: true }),
-    backward: planScan(shape, { ...base, pass: 'backward', checkpoints: true }),
+    forward: planScan(shape, { ...base, pass: 'forward', override: forward }),
+    saving: planScan(shape, { ...base, pass: 'forward', checkpoints: true, override: forward }),
+    backward: planScan(shape, { ...base, pass: 'backward', checkpoints: true, override: backward }),
   };
 }
 
@@ -192,7 +202,7 @@ export async function benchScan(
   device: GPUDevice,
   kernels: WebGpuScan,
   shape: ScanShape,
-  override?: PlanOverride,
+  override?: BenchOverride,
   budget = 400,
 ): Promise<BenchRow> {
   const plans = benchPlans(device, shape, override);

@@ -2,7 +2,7 @@
 const optionalFeatures = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
 const wantedLimits = [
   ...(['maxStorageBuffersPerShaderStage', 'maxStorageBufferBindingSize', 'maxBufferSize'] as const),
-  ...(['maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const),
+  ...(['maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX'] as const),
 ];
 
 export interface OpenedDevice {

@@ -5,41 +5,39 @@ import { WebGpuScan } from '../scan';
 import { BenchBuffers, benchPlans, time } from './bench';
 
 const ways: readonly PlanOverride[] = [
-  { exchange: 'subgroups', coefficients: 'array' },
-  { exchange: 'subgroups', coefficients: 'subgroups' },
-  { exchange: 'subgroups', coefficients: 'memory' },
-  { exchange: 'memory', coefficients: 'array' },
-  { exchange: 'memory', coefficients: 'memory' },
+  ...(['subgroups', 'memory'] as const).flatMap((exchange) => [
+    { exchange, coefficients: 'array' as const, team: 1 },
+    { exchange, coefficients: 'memory' as const, team: 1 },
+  ]),
   { exchange: 'memory', coefficients: 'memory', workgroup: 64 },
+  { exchange: 'subgroups', coefficients: 'subgroups', team: 1 },
+  ...[1, 2, 4, 8, 16, 32].map((segments) => ({ segments })),
+  ...[2, 4, 8, 16].map((team) => ({ team })),
 ];
 
 const backwardWays: readonly PlanOverride[] = [
-  { backwardExchange: 'memory', parts: 1 },
-  { backwardExchange: 'memory', parts: 2 },
   { backwardExchange: 'memory', parts: 4 },
-  { backwardExchange: 'memory', parts: 8 },
-  { backwardExchange: 'memory', parts: 4, workgroup: 64 },
-  { backwardExchange: 'memory', parts: 4, workgroup: 128 },
-  { backwardExchange: 'subgroups', parts: 4 },
+  ...[1, 2, 4, 8, 16, 32, 64].map((parts) => ({ parts })),
 ];
 
 export async function tuneScan(
   device: GPUDevice,
   kernels: WebGpuScan,
   shape: ScanShape,
+  chosen: RegExp,
   print: (line: string) => void,
 ): Promise<void> {
   const title = `${shape.batch}x${shape.channels}x${shape.length}`;
   const buffers = new BenchBuffers(device, shape);
   const run = async (label: string, whole: ScanPlan, keep: (kind: string) => boolean): Promise<void> => {
     const plan: ScanPlan = { ...whole, kernels: whole.kernels.filter(({ options }) => keep(options.kind)) };
-    if (plan.kernels.length === 0) return;
+    if (plan.kernels.length === 0 || !chosen.test(label)) return;
     try {
       device.pushErrorScope('validation');
       const start = performance.now();
       const prepared = await kernels.prepareAsync(plan);
       const compile = performance.now() - start;
-      const { median } = await time(device, [prepared.bind(buffers.all([whole]))], 10);
+      const { median } = await time(device, [prepared.bind(buffers.all([whole]))], 10, 60);
       const error = await device.popErrorScope();
       print(
         `${title} ${label}: ${median.toFixed(4)} ms (compiled in ${compile.toFixed(0)} ms)${error === null ? '' : ` ERROR ${error.message}`}`,
@@ -48,32 +46,21 @@ export async function tuneScan(
       print(`${title} ${label}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
     }
   };
-  for (const way of ways) {
-    const label = Object.entries(way)
+  const label = (way: PlanOverride): string =>
+    Object.entries(way)
       .map(([name, value]) => `${name} ${value}`)
       .join(' ');
-    const plans = benchPlans(device, shape, way);
-    await run(`forward ${label}`, plans.forward, () => true);
-    await run(`forward saving ${label}`, plans.saving, () => true);
-    await run(`adjoints ${label}`, plans.backward, (kind) => kind.startsWith('adjoint'));
+  for (const way of ways) {
+    if (shape.length / (way.segments ?? way.team ?? 1) < 32) continue;
+    const plans = benchPlans(device, shape, { forward: way, backward: way });
+    await run(`forward ${label(way)}`, plans.forward, () => true);
+    await run(`forward saving ${label(way)}`, plans.saving, () => true);
+    await run(`adjoints ${label(way)}`, plans.backward, (kind) => kind.startsWith('adjoint') || kind === 'combine');
   }
   for (const way of backwardWays) {
-    const label = Object.entries(way)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(' ');
-    const { backward } = benchPlans(device, shape, way);
-    await run(`backward ${label}`, backward, (kind) => kind === 'backward');
-    await run(`sums ${label}`, backward, (kind) => kind === 'reduce');
-  }
-  for (const segments of [1, 2, 4, 8, 16, 32]) {
-    if (shape.length / segments < 32) continue;
-    const plans = benchPlans(device, shape, { segments });
-    await run(`forward segments ${segments}`, plans.forward, () => true);
-    await run(
-      `adjoints segments ${segments}`,
-      plans.backward,
-      (kind) => kind.startsWith('adjoint') || kind === 'combine',
-    );
+    const { backward } = benchPlans(device, shape, { forward: way, backward: way });
+    await run(`backward ${label(way)}`, backward, (kind) => kind === 'backward');
+    await run(`sums ${label(way)}`, backward, (kind) => kind === 'reduce');
   }
   buffers.destroy();
 }

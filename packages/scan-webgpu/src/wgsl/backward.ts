@@ -90,7 +90,7 @@ function prepare({ options, own, share, gated, resets, inMemory }: Layout): stri
       `dt[${i}] = select(vec2f(), timeStep(delta[${i}]${bias}), live);`,
       `g[${i}] = select(0.0, gradY[${i}]${gate}, live);`,
       `mine[${i}] = vec4f(dt[${i}].x, dt[${i}].x * u[${i}], ${options.complex ? '2.0 * ' : ''}g[${i}], ${resets ? `ownKeep[${i}]` : '1.0'});`,
-      inMemory ? `if (k % ${share} == 0) { tileSteps[c * ${options.steps} + first + ${i}] = mine[${i}]; }` : '',
+      inMemory ? `if (k % ${share} == 0) { tileSteps[c][first + ${i}] = mine[${i}]; }` : '',
     ].join(' ');
   });
   return `var dt: array<vec2f, ${own}>; var g: array<f32, ${own}>; var mine: array<vec4f, ${own}>;\n${lines}${inMemory ? '\nworkgroupBarrier();' : ''}`;
@@ -98,14 +98,14 @@ function prepare({ options, own, share, gated, resets, inMemory }: Layout): stri
 
 /** (dt, dt u, k g, keep) of step t. */
 function stepOf({ options, own, share, inMemory }: Layout, t: string): string {
-  if (inMemory) return `tileSteps[c * ${options.steps} + ${t}]`;
+  if (inMemory) return `tileSteps[c][${t}]`;
   if (options.lanes === 1) return `mine[${t}]`;
   return `subgroupShuffle(mine[${t} % ${own}], base + ${t} / ${own} * ${share})`;
 }
 
 function coefficient({ options, variable }: Layout, name: 'B' | 'C', t: string): string {
   if (!variable.includes(name)) return `constant${name}`;
-  if (options.coefficients === 'memory') return `tile${name}[${t} * ${options.lanes} + k]`;
+  if (options.coefficients === 'memory') return `tile${name}[${t}][k]`;
   return `load_${name}(rowOf(b, t0 + ${t}) * sizes.groups + group, k)`;
 }
 
@@ -131,7 +131,7 @@ function back(layout: Layout): string {
       ...constant.map((name) => `total${name} = add(total${name}, ${gradient[name]});`),
       ...variable.map((name, which) =>
         exchanged
-          ? `tileParts[(${which * Q} + ${q}) * ${W} + lane] = ${gradient[name]};`
+          ? `tileParts[${which * Q} + ${q}][c][k] = ${gradient[name]};`
           : `all${name}[${t}] = add(all${name}[${t}], ${gradient[name]});`,
       ),
     ];
@@ -147,15 +147,10 @@ function back(layout: Layout): string {
   const add = (m: string): string =>
     each(options, 'j', perLane, (j) => {
       const o = `(lane + ${j} * ${W})`;
-      const from = `${o} / ${K} * ${W} + ${o} % ${K}`; // output: (which, step of the batch, lane of the channel)
-      const sum = each(
-        options,
-        'other',
-        inTile - 1,
-        (other) => `sum = add(sum, tileParts[${from} + (${other} + 1) * ${K}]);`,
-      );
+      const from = (other: string): string => `tileParts[${o} / ${K}][${other}][${o} % ${K}]`; // of (which, step of the batch)
+      const sum = each(options, 'other', inTile - 1, (other) => `sum = add(sum, ${from(`${other} + 1`)});`);
       const all = `all[${m} * ${perLane} + ${j}]`;
-      return `if (${o} < ${outputs}) { var sum = tileParts[${from}];\n${sum}\n${all} = add(${all}, sum); }`;
+      return `if (${o} < ${outputs}) { var sum = ${from('0')};\n${sum}\n${all} = add(${all}, sum); }`;
     });
   return each(options, 'm', T / Q, (m) => {
     const steps = each(options, 'q', Q, (q) => oneStep(`(${T - 1} - ${m} * ${Q} - ${q})`, q));
@@ -236,11 +231,16 @@ export function backwardKernel(options: KernelOptions): string {
   const lines = [
     moduleHead(options),
     ...(inMemory
-      ? [`var<workgroup> tileSteps: array<vec4f, ${inTile * T}>;`, `var<workgroup> tileEnds: array<vec2f, ${W}>;`]
+      ? [
+          `var<workgroup> tileSteps: array<array<vec4f, ${T}>, ${inTile}>;`,
+          `var<workgroup> tileEnds: array<vec2f, ${W}>;`,
+        ]
       : []),
     ...sumsMemory(options, sumNames(layout)),
-    ...(exchanged ? [`var<workgroup> tileParts: array<State, ${variable.length * Q * W}>;`] : []),
-    ...tiled.map((name) => `var<workgroup> tile${name}: array<State, ${T * K}>;`),
+    ...(exchanged
+      ? [`var<workgroup> tileParts: array<array<array<State, ${K}>, ${inTile}>, ${variable.length * Q}>;`]
+      : []),
+    ...tiled.map((name) => `var<workgroup> tile${name}: array<array<State, ${K}>, ${T}>;`),
     'fn rowOf(b: u32, t: u32) -> u32 { return sizes.rowOffset + b * sizes.rows + min(t, sizes.length - 1); }',
     entryHead(options),
     `let c = lane / ${K}; let k = lane % ${K}; let base = lane - k; let first = k / ${share} * ${own};`,
@@ -261,7 +261,7 @@ export function backwardKernel(options: KernelOptions): string {
     ...tiled.map((name) =>
       each(options, 'j', Math.ceil((T * K) / W), (j) => {
         const entry = `(lane + ${j} * ${W})`;
-        return `if (${entry} < ${T * K}) { tile${name}[${entry}] = load_${name}(rowOf(b, t0 + ${entry} / ${K}) * sizes.groups + group, ${entry} % ${K}); }`;
+        return `if (${entry} < ${T * K}) { tile${name}[${entry} / ${K}][${entry} % ${K}] = load_${name}(rowOf(b, t0 + ${entry} / ${K}) * sizes.groups + group, ${entry} % ${K}); }`;
       }),
     ),
     tiled.length > 0 ? 'workgroupBarrier();' : '',

@@ -1,6 +1,7 @@
 import { backwardKernel } from './backward';
 import type { KernelOptions } from './module';
 import { combineKernel, copyKernel, reduceKernel } from './small';
+import { teamKernel } from './team';
 import { walkKernel } from './walk';
 
 /** The WGSL of a kernel. */
@@ -10,7 +11,7 @@ export function kernelSource(options: KernelOptions): string {
     case 'ends':
     case 'adjoint':
     case 'adjointEnds':
-      return walkKernel(options);
+      return options.team > 1 ? teamKernel(options) : walkKernel(options);
     case 'backward':
       return backwardKernel(options);
     case 'combine':

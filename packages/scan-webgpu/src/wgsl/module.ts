@@ -26,6 +26,8 @@ export interface KernelOptions {
   /** Invocations of a workgroup, and those that share a channel, four states each. */
   readonly workgroup: number;
   readonly lanes: number;
+  /** Subgroups of a workgroup that share its channels and take tiles of steps in turn; 1: all walk over the same steps. */
+  readonly team: number;
   /** Steps of a tile, which is printed as straight code, and steps between checkpoints. */
   readonly steps: number;
   readonly chunk: number;
