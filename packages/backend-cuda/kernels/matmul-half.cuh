@@ -1,35 +1,12 @@
 // Products of bfloat16 or float16 operands on the tensor cores (mma.sync), summed in float32. Sizes along memory must be multiples of 8.
 #pragma once
 #include "matmul-arguments.cuh"
+#include "store-four.cuh"
+#include "tensor-core.cuh"
 
 namespace {
 
 constexpr int depth = 32, stages = 4;
-
-__device__ __forceinline__ uint32_t sharedAddress(const void *p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
-
-// 16 bytes into shared memory, zeros where not `valid`; completes with its group.
-__device__ __forceinline__ void copyAsync(uint32_t to, const void *from, bool valid) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0));
-}
-
-template <bool Transposed> __device__ __forceinline__ void loadMatrices(uint32_t (&to)[4], uint32_t from) {
-  if constexpr (Transposed)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(from));
-  else
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(from));
-}
-
-__device__ __forceinline__ void multiply(Bf16, float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-__device__ __forceinline__ void multiply(Half, float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 // Rows x depth of an operand in shared memory. Along: terms are neighbours (padded rows of k), else rows are (padded rows of the tile's rows).
 template <int Rows, bool Along, int Threads> struct Tile {
@@ -91,13 +68,13 @@ template <typename E, bool AlongA, bool AlongB, int BM, int BN, int WM, int WN> 
       TileA::fetch(base + stage * stageBytes, a, p.m, p.rowA, row0, k0, kEnd);
       TileB::fetch(base + stage * stageBytes + TileA::bytes, b, p.n, AlongB ? p.k : p.n, column0, k0, kEnd);
     }
-    asm volatile("cp.async.commit_group;");
+    closeCopies();
   };
 #pragma unroll
   for (int s = 0; s < stages - 1; s++) fetch(s, kBegin + s * depth);
   int stage = 0;
   for (long long k0 = kBegin; k0 < kEnd; k0 += depth) {
-    asm volatile("cp.async.wait_group %0;" ::"n"(stages - 2));
+    awaitCopies<stages - 2>();
     __syncthreads();
     fetch((stage + stages - 1) % stages, k0 + (stages - 1) * depth);
     const uint32_t tileA = base + stage * stageBytes, tileB = tileA + TileA::bytes;
@@ -146,17 +123,7 @@ template <typename E, bool AlongA, bool AlongB, int BM, int BN, int WM, int WN> 
     if (!plain)
 #pragma unroll
       for (int l = 0; l < 4; l++) v[l] = l < count ? finish(p, v[l], column + l, at + l) : 0.f;
-    if (!whole) {
-#pragma unroll
-      for (int l = 0; l < 4; l++)
-        if (l < count) storeAs(type, out, at + l, v[l]);
-    } else if (type == typeFloat) {
-      *reinterpret_cast<float4 *>(static_cast<float *>(out) + at) = make_float4(v[0], v[1], v[2], v[3]);
-    } else {
-      const bool bf16 = type == typeBf16;
-      *reinterpret_cast<uint2 *>(static_cast<uint16_t *>(out) + at) =
-          make_uint2(bf16 ? pairFromFloats(Bf16{}, v[0], v[1]) : pairFromFloats(Half{}, v[0], v[1]), bf16 ? pairFromFloats(Bf16{}, v[2], v[3]) : pairFromFloats(Half{}, v[2], v[3]));
-    }
+    storeFour(type, out, at, v, count, whole);
   }
 }
 

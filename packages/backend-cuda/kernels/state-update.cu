@@ -19,6 +19,7 @@ struct StateUpdateArguments {
   long long typeU, typeDelta, typeB, typeC, typeZ, typeY;
   long long rowU, rowDelta, rowB, rowC, rowZ;  // elements from one sequence to the next; constant B and C: from one channel to the next
   long long variableB, variableC, softplus;
+  long long early;  // may state and A be read before the kernel in front has ended?
 };
 
 namespace {
@@ -92,8 +93,8 @@ template <bool Parts> __device__ __forceinline__ void update(const StateUpdateAr
   for (long long b = blockIdx.y; b < p.batch; b += gridDim.y) updateChannel<Parts>(p, b, active ? channel : 0, active, writes);
 }
 
-// Real states, 16 a channel: four neighbours a lane. B and C variable, everything but y float32. `Rows` sequences at once, so that their states are
-// all on their way together.
+// Real states, 16 a channel: four neighbours a lane. B and C variable and the same for all channels of a block, everything but y float32. `Rows`
+// sequences at once, so that their states are all on their way together.
 template <int Rows> __device__ __forceinline__ void quads(const StateUpdateArguments &p) {
   const int lane = threadIdx.x % lanes, n = lane * 4;
   const int channel = (blockIdx.x * blockDim.x + threadIdx.x) / lanes;
@@ -101,30 +102,39 @@ template <int Rows> __device__ __forceinline__ void quads(const StateUpdateArgum
   const int d = active ? channel : 0, group = d / static_cast<int>(p.channels / p.groups) * 16;
   const long long b0 = static_cast<long long>(blockIdx.y) * Rows;
   const auto present = [&](int r) { return active && b0 + r < p.batch; };
-  const auto row = [&](int r) { return (b0 + r < p.batch ? b0 + r : b0) * p.channels + d; };
+  const auto sequence = [&](int r) { return b0 + r < p.batch ? b0 + r : b0; };
+  const auto row = [&](int r) { return sequence(r) * p.channels + d; };
+  float4 h[Rows], a;
+  const auto loadStates = [&] {
 #pragma unroll
-  for (int r = 0; r < Rows; r++) prefetch(p.state + row(r) * 16 + n);
-  prefetch(p.A + static_cast<long long>(d) * 16 + n);
+    for (int r = 0; r < Rows; r++) h[r] = __ldcs(reinterpret_cast<const float4 *>(p.state + row(r) * 16 + n));
+    a = __ldg(reinterpret_cast<const float4 *>(p.A + static_cast<long long>(d) * 16 + n));
+  };
+  if (p.early != 0) loadStates();
   awaitEarlier();
-  float4 h[Rows];
+  if (p.early == 0) loadStates();
+  // [sequence][B, C][four states]
+  __shared__ float4 coefficients[Rows][2][4];
+  if (threadIdx.x < Rows * 8) {
+    const int r = threadIdx.x / 8, which = threadIdx.x / 4 % 2;
+    const float *const from = which == 0 ? static_cast<const float *>(p.B) + sequence(r) * p.rowB : static_cast<const float *>(p.C) + sequence(r) * p.rowC;
+    coefficients[r][which][lane] = __ldcg(reinterpret_cast<const float4 *>(from + group + n));
+  }
   float u[Rows], dt[Rows], gate[Rows];
 #pragma unroll
   for (int r = 0; r < Rows; r++) {
-    const long long b = b0 + r < p.batch ? b0 + r : b0;
-    h[r] = *reinterpret_cast<const float4 *>(p.state + row(r) * 16 + n);
-    u[r] = static_cast<const float *>(p.u)[b * p.rowU + d];
-    dt[r] = static_cast<const float *>(p.delta)[b * p.rowDelta + d];
-    gate[r] = p.z != nullptr ? static_cast<const float *>(p.z)[b * p.rowZ + d] : 0.f;
+    const long long b = sequence(r);
+    u[r] = __ldcg(static_cast<const float *>(p.u) + b * p.rowU + d);
+    dt[r] = __ldcg(static_cast<const float *>(p.delta) + b * p.rowDelta + d);
+    gate[r] = p.z != nullptr ? __ldcg(static_cast<const float *>(p.z) + b * p.rowZ + d) : 0.f;
   }
   constexpr float toBase2 = 1.4426950408889634f;
-  const float4 a = __ldg(reinterpret_cast<const float4 *>(p.A + static_cast<long long>(d) * 16 + n));
   const float bias = p.deltaBias != nullptr ? p.deltaBias[d] : 0.f, skip = p.D != nullptr ? p.D[d] : 0.f;
   const bool writes = !faulted(p.fault);
+  __syncthreads();
 #pragma unroll
   for (int r = 0; r < Rows; r++) {
-    const long long b = b0 + r < p.batch ? b0 + r : b0;
-    const float4 x = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.B) + b * p.rowB + group + n);
-    const float4 c = *reinterpret_cast<const float4 *>(static_cast<const float *>(p.C) + b * p.rowC + group + n);
+    const float4 x = coefficients[r][0][lane], c = coefficients[r][1][lane];
     float step = dt[r] + bias;
     if (p.softplus) step = softplus(step);
     const float scale = step * toBase2, input = step * u[r];
@@ -133,7 +143,7 @@ template <int Rows> __device__ __forceinline__ void quads(const StateUpdateArgum
     h[r].z = fmaf(exp2f(scale * a.z), h[r].z, input * x.z);
     h[r].w = fmaf(exp2f(scale * a.w), h[r].w, input * x.w);
     float sum = fmaf(c.x, h[r].x, fmaf(c.y, h[r].y, fmaf(c.z, h[r].z, c.w * h[r].w)));
-    if (writes && present(r)) *reinterpret_cast<float4 *>(p.next + row(r) * 16 + n) = h[r];
+    if (writes && present(r)) __stcs(reinterpret_cast<float4 *>(p.next + row(r) * 16 + n), h[r]);
     sum += __shfl_xor_sync(0xffffffffu, sum, 2);
     sum += __shfl_xor_sync(0xffffffffu, sum, 1);
     if (lane == 0 && present(r)) {

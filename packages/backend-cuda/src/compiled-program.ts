@@ -46,7 +46,7 @@ export class CompiledProgram implements Executable {
     private readonly host: ProgramHost,
     private readonly program: Program,
   ) {
-    const { groups, kernels, raises } = planLaunches(program, (wanted) => host.kernels.print(wanted), host.context);
+    const { groups, kernels, raises, unwritten } = planLaunches(program, (wanted) => host.kernels.print(wanted), host.context);
     this.groups = groups;
     this.raises = raises;
     const outlives = (slot: number): boolean => raises && program.slots[slot].outlives === true;
@@ -57,7 +57,7 @@ export class CompiledProgram implements Executable {
       if (first.kind === 'kernel') return new KernelCode(host, loaded[next++], group.flatMap((at) => (program.steps[at] as KernelStep).buffers));
       const routine = host.routine(first);
       const copies = routine.guarded ? [] : first.outputs.filter(outlives);
-      return new RoutineCode(host, routine, first, copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
+      return new RoutineCode(host, routine, first, unwritten[group[0]], copies.map((slot) => ({ ...this.shadow(slot), bytes: program.slots[slot].bytes })));
     });
   }
 
@@ -205,6 +205,7 @@ class RoutineCode implements Launch {
     private readonly host: ProgramHost,
     private readonly routine: PreparedRoutine,
     private readonly step: RoutineStep,
+    private readonly unwritten: readonly boolean[],
     shadows: readonly { readonly slot: number; readonly copy: number; readonly bytes: number }[],
   ) {
     this.outputs = step.outputs.map((slot) => shadows.find((s) => s.slot === slot)?.copy ?? slot);
@@ -223,6 +224,7 @@ class RoutineCode implements Launch {
       inputs: step.inputs.map((slot) => (slot === null ? 0n : addresses[slot])),
       outputs: this.outputs.map((slot) => addresses[slot]),
       scratch: step.scratch === null ? 0n : addresses[step.scratch],
+      unwritten: this.unwritten,
       ...(step.epilogue && { epilogue: step.epilogue.buffers.map((slot) => (slot === null ? 0n : addresses[slot])) }),
     };
     this.routine.launch(this.host.stream, pointers);

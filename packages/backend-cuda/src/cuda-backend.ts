@@ -158,6 +158,10 @@ export class CudaBackend implements Backend {
     return batch * rows === 1;
   }
 
+  roundsInput(call: RoutineCall, position: number): boolean {
+    return this.routines[call.name]?.rounds?.(call, position, this.context) ?? false;
+  }
+
   scratchBytes(call: RoutineCall): number {
     return this.routine(call).scratchBytes(call, this.context);
   }

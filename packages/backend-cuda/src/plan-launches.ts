@@ -18,6 +18,8 @@ export interface LaunchPlan {
   readonly kernels: readonly (WantedKernel | null)[];
   /** Can a step raise a fault? */
   readonly raises: boolean;
+  /** For each step and input of a routine: is it memory that no earlier step writes (weights, states)? */
+  readonly unwritten: readonly (readonly boolean[])[];
 }
 
 /** Decides which steps of a program share a launch, and how each kernel is to be printed. */
@@ -40,6 +42,7 @@ export function planLaunches(program: Program, print: (wanted: WantedKernel) => 
   const { groups, chains } = chainRows(program, grouped, machine);
   return {
     groups, raises,
+    unwritten: unwrittenInputs(program),
     kernels: groups.map((group) => {
       const [first, second] = group.map((at) => kernels[at]);
       return first && { ...first, ...(second && chains.has(group) ? { follower: second } : { sets: group.length }) };
@@ -49,11 +52,20 @@ export function planLaunches(program: Program, print: (wanted: WantedKernel) => 
 
 /** Slots that some step writes. */
 function writtenSlots({ steps }: Program): Set<number> {
-  return new Set(
-    steps
-      .flatMap((step): (number | null)[] =>
-        step.kind === 'kernel' ? step.kernel.stores.map((s) => step.buffers[s.access.buffer]) : [...step.outputs, ...(step.epilogue?.buffers ?? [])],
-      )
-      .filter((slot) => slot !== null),
-  );
+  return new Set(steps.flatMap(slotsWritten));
+}
+
+function slotsWritten(step: Step): number[] {
+  if (step.kind === 'kernel') return step.kernel.stores.map((s) => step.buffers[s.access.buffer]);
+  return [...step.outputs, ...(step.epilogue?.buffers ?? [])].filter((slot) => slot !== null);
+}
+
+/** For each step and input of a routine: is it external memory that no step before it writes? */
+export function unwrittenInputs({ steps, slots }: Program): boolean[][] {
+  const written = new Set<number>();
+  return steps.map((step) => {
+    const inputs = step.kind === 'routine' ? step.inputs.map((slot) => slot !== null && slots[slot].kind === 'external' && !written.has(slot)) : [];
+    for (const slot of slotsWritten(step)) written.add(slot);
+    return inputs;
+  });
 }

@@ -19,6 +19,8 @@ export interface RoutinePointers {
   readonly inputs: readonly bigint[];
   readonly outputs: readonly bigint[];
   readonly scratch: bigint;
+  /** Per input: no step of the program before this one writes it, so it may be read before the kernel in front has ended. Absent: unknown. */
+  readonly unwritten?: readonly boolean[];
   /** With an epilogue: the addresses of its buffers, by their numbers; number 0, the output in registers, has none. */
   readonly epilogue?: readonly bigint[];
 }
@@ -34,6 +36,8 @@ export interface CudaRoutine {
   readonly halfInputs?: readonly number[];
   /** Inputs that it takes as views (`TensorSpec.view`): position → how many leading axes count the rows. All others come contiguous. */
   readonly viewInputs?: Readonly<Record<number, number>>;
+  /** Can it read the float32 values of a view, rounding them to the type of the input at `position` (see `Backend.roundsInput`)? Absent: no. */
+  rounds?(call: RoutineCall, position: number, context: CudaContext): boolean;
   /** Why this call can't run here, or null. */
   refuses?(call: RoutineCall, context: CudaContext): string | null;
   /** Bytes of scratch, the same for equal calls. Planned into the program's arena: contents are undefined at each launch. */

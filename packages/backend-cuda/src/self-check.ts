@@ -3,6 +3,7 @@
 import { plainRunner, testBackend } from '@mamba-ts/tensor/conformance';
 import { cuda } from './cuda';
 import { kernelChecks } from './self-check/kernels';
+import { narrowProductChecks } from './self-check/narrow-products';
 import { timeKernels } from './self-check/times';
 
 const args = process.argv.slice(2);
@@ -22,6 +23,7 @@ async function main(): Promise<number> {
     console.log(`${title}: ${passed} passed, ${failed.length} failed, ${((performance.now() - start) / 1000).toFixed(1)} s`);
   };
   if (!has('--no-kernels')) await check('kernels and row routines', (runner) => kernelChecks(runner, device));
+  if (!has('--no-kernels')) await check('products of 9 to 64 rows', (runner) => narrowProductChecks(runner, device));
   if (!has('--no-suite')) await check('conformance suite', (runner) => testBackend(runner, 'cuda', () => cuda()));
   if (has('--times')) await timeKernels(device, console.log);
   device.dispose();

@@ -9,5 +9,5 @@ export function rowPitch(spec: TensorSpec, width: number): number {
 /** Address of an input's first element, given that of its buffer. */
 export function firstElement(address: bigint, spec: TensorSpec | null): bigint {
   if (!spec?.view) return address;
-  return address + BigInt(spec.view.offset * ((spec.dtype as ElementType) === 'float32' ? 4 : 2));
+  return address + BigInt(spec.view.offset * ((spec.view.stored ?? (spec.dtype as ElementType)) === 'float32' ? 4 : 2));
 }

@@ -102,6 +102,10 @@ export class SimulatedBackend implements Backend {
     return null;
   }
 
+  roundsInput(call: RoutineCall, position: number): boolean {
+    return cudaRoutines[call.name].rounds?.(call, position, this.context) ?? false;
+  }
+
   scratchBytes(): number {
     return 0;
   }
@@ -156,7 +160,7 @@ export class SimulatedBackend implements Backend {
   private runRoutine(program: Program, step: RoutineStep, addresses: readonly number[]): void {
     const { call, epilogue } = step;
     const types = new Map<number, DType>();
-    step.inputs.forEach((slot, i) => slot !== null && types.set(slot, call.inputs[i]!.dtype));
+    step.inputs.forEach((slot, i) => slot !== null && types.set(slot, call.inputs[i]!.view?.stored ?? call.inputs[i]!.dtype));
     step.outputs.forEach((slot, i) => !types.has(slot) && types.set(slot, call.outputs[i].dtype));
     for (const access of epilogue ? [...epilogue.kernel.loads, ...epilogue.kernel.stores.map((s) => s.access)] : []) {
       const slot = epilogue!.buffers[access.buffer];

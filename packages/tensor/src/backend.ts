@@ -58,6 +58,11 @@ export interface Backend {
    * output. Absent: no routine absorbs anything.
    */
   absorbsEpilogue?(call: RoutineCall, kernel: Kernel): boolean;
+  /**
+   * Can the code of this call round an input itself: read float32 where the spec at `position` says half precision, in a view with `stored`? Saves the
+   * cast of a part of a projection. Absent: no routine can, casts are steps of their own.
+   */
+  roundsInput?(call: RoutineCall, position: number): boolean;
   /** Should this matrix product be computed by primitives, fused with what is around it, rather than by the routine? Absent: none. */
   lowersMatmul?(call: RoutineCall): boolean;
   /**

@@ -9,6 +9,19 @@ describe('views as inputs of routines', () => {
     expect(what).toEqual(['matmul', 'matmul']);
   });
 
+  it('are rounded by a product that can: a part of a product in half precision, with no cast in between', async () => {
+    const rounded = (part: (y: Tensor) => Tensor): Step => ([x, w, v]) => matmul(part(matmul(x, w)), v.cast('bfloat16'));
+    const shapes = [[4, 5], [5, 12], [4, 6]];
+    const products = async (step: Step): Promise<string[]> => (await explained(step, shapes)).filter((s) => s !== 'cast');
+    const casts = async (step: Step): Promise<number> => (await explained(step, shapes)).filter((s) => s === 'cast').length;
+    for (const part of [(y: Tensor): Tensor => y.slice(-1, 4, 8).cast('bfloat16'), (y: Tensor): Tensor => y.cast('bfloat16').slice(-1, 4, 8)]) {
+      expect(await products(rounded(part))).toEqual(['matmul', 'matmul']);
+      expect(await casts(rounded(part))).toBe(1);
+    }
+    // Rows that start between two multiples of 16 bytes are copied, and rounded on the way.
+    expect(await casts(rounded((y) => y.slice(-1, 1, 5).cast('bfloat16')))).toBe(2);
+  });
+
   it('serve the convolution and its gradient', async () => {
     const what = await explained(
       ([x, w, taps]) => {

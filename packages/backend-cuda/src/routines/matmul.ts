@@ -6,27 +6,32 @@ import { firstElement } from '../views';
 import { hasTypes, type LtOptions, LtProduct } from './matmul/cublaslt';
 import { CublasLtLibrary } from './matmul/cublaslt-library';
 import type { Card } from './matmul/hopper-plan';
+import { planNarrow, prefersNarrow, takesNarrow } from './matmul/narrow-plan';
+import { NarrowProduct } from './matmul/narrow-product';
 import { OwnProduct } from './matmul/own';
 import { hasFewRows, planOwn, prefersThreeTf32, tooLarge } from './matmul/own-plan';
 import { operations, type Product, productOf } from './matmul/product';
 import { SplitProduct } from './matmul/split-product';
 
 export interface MatmulOptions {
-  /** `own`: the package's own kernels also where cuBLASLt is found. Default `fastest`. */
-  readonly kernels?: 'fastest' | 'own';
+  /** `own`: the package's own kernels also where cuBLASLt is found; `library`: cuBLASLt also where they are faster. Default `fastest`. */
+  readonly kernels?: 'fastest' | 'own' | 'library';
   /** Lets cuBLASLt round float32 operands to TF32 (10 bits of mantissa) for speed. Default false. */
   readonly tf32?: boolean;
 }
 
 /**
- * Products by cuBLASLt where the dynamic linker finds it, else, and for few rows (decoding), by the package's own kernels: tensor cores for
- * bfloat16 and float16, tiles in float32, and dot products that read b once.
+ * Products by cuBLASLt where the dynamic linker finds it, else, and for few rows (decoding), by the package's own kernels: dot products that read b
+ * once for up to 8 rows, tensor cores that stream it for up to 64; tensor cores for bfloat16 and float16, tiles in float32.
  */
 export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = {}): CudaRoutine {
   let library: CublasLtLibrary | null = null;
   /** The library's algorithm for a call; null: own kernels. Asked for once per call. */
   const choices = new Map<string, LtProduct | null>();
+  /** 9 to 64 rows of bfloat16 that stream b once, in the package's own kernels. */
+  const narrow = (product: Product, card: Card): boolean => (library === null ? takesNarrow(product) : kernels === 'fastest' && prefersNarrow(product, card));
   const choose = (product: Product, card: Card, options: LtOptions = {}): LtProduct | null => {
+    if (narrow(product, card)) return null;
     if (library === null || !hasTypes(product) || hasFewRows(product) || (!tf32 && prefersThreeTf32(product, card)) || product.batch * product.m * product.n * product.k === 0) return null;
     const key = JSON.stringify([product, options]);
     let choice = choices.get(key);
@@ -45,6 +50,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
   return {
     halfInputs: [0, 1],
     viewInputs: { 0: 2 },
+    rounds: (call, position, context) => position === 0 && narrow(productOf(call), context),
     async open(host) {
       if (kernels === 'own') return;
       library = await CublasLtLibrary.open();
@@ -60,7 +66,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     },
     refuses(call: RoutineCall, context: CudaContext) {
       const product = productOf(call);
-      return choose(product, context) ? null : tooLarge(planOwn(product, context));
+      return narrow(product, context) || choose(product, context) ? null : tooLarge(planOwn(product, context));
     },
     absorbs(call, kernel, context) {
       const epilogue = simpleEpilogue(kernel, call.outputs[0].shape);
@@ -71,6 +77,7 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
     },
     scratchBytes(call, context) {
       const product = productOf(call);
+      if (narrow(product, context)) return NarrowProduct.scratchBytes(product, planNarrow(product, context));
       const split = chooseSplit(product, context);
       if (split) return SplitProduct.scratchBytes(product, split);
       return choose(product, context)?.workspaceBytes ?? OwnProduct.scratchBytes(product, planOwn(product, context));
@@ -88,6 +95,17 @@ export function matmulBy({ kernels = 'fastest', tf32 = false }: MatmulOptions = 
         bias: epilogue?.bias === undefined ? 0n : (addresses?.[epilogue.bias] ?? 0n),
         residual: epilogue?.residual ? (addresses?.[epilogue.residual.buffer] ?? 0n) : 0n,
       });
+      if (narrow(alone, host.context)) {
+        const plan = planNarrow(alone, host.context);
+        const own = new NarrowProduct(product, plan, host, epilogue ?? undefined);
+        const parts = plan.parts > 1 ? `, k in ${plan.parts} parts${plan.cluster > 1 ? ' of a cluster' : ''}` : '';
+        return {
+          launch(stream, { inputs: [a, b], outputs: [out], scratch, unwritten, epilogue: addresses }) {
+            own.launch(stream, { a: firstElement(a, specA), b, out, parts: scratch, early: unwritten?.[1] ?? false, ...followers(addresses) });
+          },
+          describe: () => `own ${plan.kernel}, ${plan.grid.join(' × ')} blocks${parts}, ${cost}`,
+        };
+      }
       if (lt) {
         const types = product.typeA === 'float32' && tf32 ? 'tf32' : product.typeA;
         return {

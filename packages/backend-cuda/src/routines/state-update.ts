@@ -9,7 +9,7 @@ import { firstElement, rowPitch } from '../views';
 /** Fields of `StateUpdateArguments` (kernels/state-update.cu), in order. */
 const fields = [
   'state', 'u', 'delta', 'A', 'B', 'C', 'D', 'z', 'deltaBias', 'y', 'next', 'fault',
-  'batch', 'channels', 'dState', 'groups', 'typeU', 'typeDelta', 'typeB', 'typeC', 'typeZ', 'typeY', 'rowU', 'rowDelta', 'rowB', 'rowC', 'rowZ', 'variableB', 'variableC', 'softplus',
+  'batch', 'channels', 'dState', 'groups', 'typeU', 'typeDelta', 'typeB', 'typeC', 'typeZ', 'typeY', 'rowU', 'rowDelta', 'rowB', 'rowC', 'rowZ', 'variableB', 'variableC', 'softplus', 'early',
 ] as const;
 
 function typeOf(call: RoutineCall, input: number): number {
@@ -39,7 +39,9 @@ export const stateUpdate: CudaRoutine = {
     };
     const at = (inputs: readonly bigint[], input: number): bigint => firstElement(inputs[input], call.inputs[input]);
     const plain = !complex && variableB && variableC && dState === 16 && [1, 2, 4, 5, 7].every((i) => typeOf(call, i) === elementTypes.float32);
-    const quads = plain && row(4) % 4 === 0 && row(5) % 4 === 0 && Math.ceil(batch / 4) <= 65535;
+    // All channels of a block, 32, have the same B and C.
+    const shared = Number(groups) === 1 || (channels / Number(groups)) % 32 === 0;
+    const quads = plain && shared && row(4) % 4 === 0 && row(5) % 4 === 0 && Math.ceil(batch / 4) <= 65535;
     // Four sequences a thread where that leaves every multiprocessor two blocks' worth of work and more.
     const together = quads && batch * channels >= 256 * host.context.multiprocessors ? 4 : 1;
     let name = complex ? 'state_update_complex' : 'state_update_real';
@@ -55,11 +57,12 @@ export const stateUpdate: CudaRoutine = {
     });
     return {
       guarded: true,
-      launch(stream, { inputs, outputs: [y, next] }) {
+      launch(stream, { inputs, outputs: [y, next], unwritten }) {
         if (blocks === 0) return;
         const [state, , , A, , , D, , deltaBias] = inputs;
         const views = { u: at(inputs, 1), delta: at(inputs, 2), B: at(inputs, 4), C: at(inputs, 5), z: at(inputs, 7) };
-        kernel.set({ ...views, state, A, D, deltaBias, y, next }).launch(stream);
+        const early = unwritten !== undefined && unwritten[0] && unwritten[3];
+        kernel.set({ ...views, state, A, D, deltaBias, y, next, early }).launch(stream);
       },
       describe: () => `${name}, ${geometry.grid.join(' × ')} blocks, 4 lanes a channel`,
     };

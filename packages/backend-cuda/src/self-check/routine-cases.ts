@@ -65,6 +65,10 @@ const tallAndLong: RoutineCase[] = [
   { ...product([128, 8_203, 64], [f32, f32], true, false), special: true },
   { ...product([260, 1000, 300], [f32, f32], false, false), special: true },
 ];
+/** 9 to 64 rows of bfloat16: tiles and their edges, sums over k in parts, rows of the result that are no whole vectors. */
+const narrowProducts: RoutineCase[] = ([[9, 200, 131], [16, 4096, 160], [17, 1000, 70], [33, 888, 4100], [63, 2048, 129], [64, 4096, 2048], [64, 128, 4096], [64, 136, 8190]] as const).map(
+  (sizes) => product(sizes, [bf16, bf16], false, true),
+);
 const batched: RoutineCase[] = ([[f32, f32], [bf16, bf16], [f32, f16]] as const).flatMap((types) => [
   product([5, 24, 16], types, false, true, [3, 3]),
   product([70, 40, 72], types, true, false, [3, 1]),
@@ -151,4 +155,4 @@ const scanCases: RoutineCase[] = [
 ];
 
 /** Calls that meet every kernel of the routines of this package that compute in floats. */
-export const routineCases: readonly RoutineCase[] = [...products, ...largeProducts, ...tallAndLong, ...batched, ...convolutions, ...longConvolutions, ...scanCases];
+export const routineCases: readonly RoutineCase[] = [...products, ...largeProducts, ...tallAndLong, ...narrowProducts, ...batched, ...convolutions, ...longConvolutions, ...scanCases];

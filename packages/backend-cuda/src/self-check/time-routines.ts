@@ -89,8 +89,10 @@ const cases: readonly Timed[] = [
 /** Median time of each routine by itself, of those whose name contains `filter`, in a replayed graph, beside the floor that its bytes set. */
 export async function timeRoutines(log: (line: string) => void, filter = ''): Promise<void> {
   const runner = await RoutineRunner.open();
-  const ways: readonly (readonly [string, CudaRoutine])[] = [['', cudaRoutines.matmul as CudaRoutine], ['own', matmulBy({ kernels: 'own' })]];
-  for (const routine of [...Object.values(cudaRoutines), ways[1][1]]) await routine.open?.(runner.host);
+  const ways: readonly (readonly [string, CudaRoutine])[] = [
+    ['', cudaRoutines.matmul as CudaRoutine], ['library', matmulBy({ kernels: 'library' })], ['own', matmulBy({ kernels: 'own' })],
+  ];
+  for (const routine of [...Object.values(cudaRoutines), ...ways.map(([, matmul]) => matmul)]) await routine.open?.(runner.host);
   for (const { name, call, copies } of cases.filter((c) => c.name.includes(filter))) {
     const seen = new Set<string>();
     for (const [way, matmul] of ways) {

@@ -34,6 +34,8 @@ const prototypes = {
   cuLaunchKernel:
     'int cuLaunchKernel(uint64_t function, uint32_t gx, uint32_t gy, uint32_t gz, uint32_t bx, uint32_t by, uint32_t bz, uint32_t shared, uint64_t stream, const void *parameters, uint64_t extra)',
   cuLaunchKernelEx: 'int cuLaunchKernelEx(const void *config, uint64_t function, const void *parameters, uint64_t extra)',
+  cuTensorMapEncodeTiled:
+    'int cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, uint64_t address, const void *sizes, const void *strides, const void *box, const void *steps, int interleave, int swizzle, int promotion, int fill)',
   cuStreamCreate: 'int cuStreamCreate(void *stream, unsigned int flags)',
   cuStreamDestroy: 'int cuStreamDestroy_v2(uint64_t stream)',
   cuStreamSynchronize: 'int cuStreamSynchronize(uint64_t stream)',
@@ -54,7 +56,7 @@ const prototypes = {
 } as const;
 
 /** Functions that older drivers lack; who calls them looks at the driver's version first. */
-const optional: readonly string[] = ['cuLaunchKernelEx'];
+const optional: readonly string[] = ['cuLaunchKernelEx', 'cuTensorMapEncodeTiled'];
 
 export type CudaFunctionName = keyof typeof prototypes;
 type Argument = number | bigint | string | ArrayBufferView | (string | null)[];

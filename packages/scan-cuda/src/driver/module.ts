@@ -56,21 +56,35 @@ export class CudaModule {
   }
 }
 
-/** Launches that the device may place while the kernel before them still runs: CUlaunchConfig with one CUlaunchAttribute. */
-class EarlyLaunch {
-  private readonly bytes = new Uint8Array(new ArrayBuffer(64 + 72));
+const attributeBytes = 72;
+const launchAttributes = { clusterDimension: 4, programmaticStreamSerialization: 6 } as const;
+
+/**
+ * Launches with attributes, CUlaunchConfig and CUlaunchAttribute: that the device may place the kernel while the one before it still runs, that
+ * blocks form clusters.
+ */
+class LaunchWithAttributes {
+  private readonly bytes = new Uint8Array(new ArrayBuffer(64 + 2 * attributeBytes));
   private readonly view = new DataView(this.bytes.buffer);
 
-  constructor(private readonly driver: CudaDriver) {
-    const { view } = this;
-    view.setBigUint64(40, driver.address(this.bytes) + 64n, true);
-    view.setUint32(48, 1, true);
-    view.setInt32(64, 6, true); // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-    view.setInt32(72, 1, true);
+  constructor(
+    private readonly driver: CudaDriver,
+    private readonly early: boolean,
+  ) {
+    this.view.setBigUint64(40, driver.address(this.bytes) + 64n, true);
   }
 
-  launch(kernel: bigint, stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments): void {
+  launch(kernel: bigint, stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments, cluster: number): void {
     const { view } = this;
+    let count = 0;
+    const attribute = (id: number, ...values: readonly number[]): void => {
+      const at = 64 + attributeBytes * count++;
+      view.setInt32(at, id, true);
+      values.forEach((value, i) => view.setUint32(at + 8 + 4 * i, value, true));
+    };
+    if (this.early) attribute(launchAttributes.programmaticStreamSerialization, 1);
+    if (cluster > 1) attribute(launchAttributes.clusterDimension, cluster, 1, 1);
+    view.setUint32(48, count, true);
     const sizes = [grid[0], grid[1] ?? 1, grid[2] ?? 1, block[0], block[1] ?? 1, block[2] ?? 1, sharedBytes];
     sizes.forEach((size, i) => view.setUint32(4 * i, size, true));
     view.setBigUint64(32, stream?.handle ?? 0n, true);
@@ -81,7 +95,7 @@ class EarlyLaunch {
 /** One kernel. */
 export class CudaFunction {
   private sharedLimit = 48 * 1024;
-  private readonly early: EarlyLaunch | null;
+  private extended: LaunchWithAttributes | null;
 
   constructor(
     private readonly driver: CudaDriver,
@@ -89,7 +103,7 @@ export class CudaFunction {
     private readonly handle: bigint,
     overlap: boolean = false,
   ) {
-    this.early = overlap ? new EarlyLaunch(driver) : null;
+    this.extended = overlap ? new LaunchWithAttributes(driver, true) : null;
   }
 
   /** Registers per thread. */
@@ -106,9 +120,13 @@ export class CudaFunction {
     this.sharedLimit = bytes;
   }
 
-  /** Queues the kernel; the arguments' values are taken now. Also while the stream is being captured. */
-  launch(stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments): void {
-    if (this.early) return this.early.launch(this.handle, stream, grid, block, sharedBytes, args);
+  /**
+   * Queues the kernel; the arguments' values are taken now. Also while the stream is being captured. `cluster`: blocks along x that run together and
+   * see each other's shared memory, at most 8, on compute capability 9.0 and later.
+   */
+  launch(stream: CudaStream | undefined, grid: Grid, block: Grid, sharedBytes: number, args: KernelArguments, cluster: number = 1): void {
+    if (cluster > 1) this.extended ??= new LaunchWithAttributes(this.driver, false);
+    if (this.extended) return this.extended.launch(this.handle, stream, grid, block, sharedBytes, args, cluster);
     this.driver.check(
       'cuLaunchKernel',
       ...[this.handle, grid[0], grid[1] ?? 1, grid[2] ?? 1, block[0], block[1] ?? 1, block[2] ?? 1],

@@ -127,9 +127,10 @@ function countUses(graph: ResolvedGraph): Map<Node, Use> {
     if (node.op.kind === 'routine') {
       // A view is read where it lies: in the larger value's memory.
       const { op } = node;
+      const inputs = op.slots.map((slot) => (slot === null ? null : node.inputs[slot]));
       op.slots.forEach((slot, position) => {
         if (slot === null) return;
-        const viewed = viewedInput(graph, op, position, node.inputs[slot]);
+        const viewed = viewedInput(graph, op, inputs, position);
         const use = of(viewed ? viewed.base : graph.resolve(node.inputs[slot]));
         use.count++;
         use.routine = true;

@@ -17,6 +17,8 @@ export interface View {
   readonly offset: number;
   /** Elements from one row to the next. */
   readonly pitch: number;
+  /** The larger buffer holds float32, which the routine rounds to the type of the spec as it reads (`Backend.roundsInput`). Absent: it has that type. */
+  readonly stored?: 'float32';
 }
 
 /**

@@ -147,7 +147,7 @@ class Scheduler implements Buffers {
     if (known) return known;
     const op = node.op as Extract<NodeOp, { kind: 'routine' }>;
     const inputNodes = op.slots.map((s) => (s === null ? null : node.inputs[s]));
-    const viewed = inputNodes.map((x, position) => (x ? viewedInput(this.graph, op, position, x) : null));
+    const viewed = inputNodes.map((_, position) => viewedInput(this.graph, op, inputNodes, position));
     const inputs = inputNodes.map((x, i) => (x ? this.require(viewed[i]?.base ?? x) : null));
     const views = viewed.map((v) => v?.view ?? null);
     const outputs = op.outputs.map((spec) => this.buffer(spec));

@@ -2,7 +2,7 @@ import { byteSize } from '../dtype';
 import type { Node, NodeOp } from '../graph/node';
 import { contiguousStrides, type Shape, sizeOf } from '../shape';
 import { flatten, identityRows, reshapeRows, scaled } from './index-map';
-import type { View } from './program';
+import type { RoutineCall, View } from './program';
 import type { ResolvedGraph } from './resolve';
 
 /** Offsets and pitches of views are multiples of this many bytes, so that vector loads stay aligned. */
@@ -18,25 +18,33 @@ export interface ViewedInput {
 type Routine = Extract<NodeOp, { kind: 'routine' }>;
 
 /**
- * The input at `position` as a view of a larger value: a slice (through reshapes) whose rows, `leading` axes long, are evenly spaced. Null where it
- * is none, or the backend wants it contiguous.
+ * The input at `position` as a view of a larger value: a slice (through reshapes) whose rows, `leading` axes long, are evenly spaced. What is rounded
+ * to half precision in between is a view of the float32 value where the backend rounds it itself. Null where it is none, or the backend wants it
+ * contiguous.
  */
-export function viewedInput(graph: ResolvedGraph, op: Routine, position: number, input: Node): ViewedInput | null {
-  const leading = input.device.backend.viewInputs?.[op.name]?.[position];
-  if (leading === undefined) return null;
+export function viewedInput(graph: ResolvedGraph, op: Routine, inputs: readonly (Node | null)[], position: number): ViewedInput | null {
+  const input = inputs[position];
+  const leading = input?.device.backend.viewInputs?.[op.name]?.[position];
+  if (!input || leading === undefined) return null;
   // Loops over the input's elements: its axes, some of them split where a reshape in between needs it.
   const loops = [...input.shape];
   let outer = leading;
   let rows = identityRows(loops.length, 0, loops.length);
   let node = graph.resolve(input);
   let sliced = false;
-  while (node.op.kind === 'slice' || node.op.kind === 'reshape') {
+  let stored: View['stored'];
+  while (node.op.kind === 'slice' || node.op.kind === 'reshape' || isRounding(node)) {
     const { op: step } = node;
     const source = graph.resolve(node.inputs[0]);
+    if (step.kind === 'cast') {
+      stored = 'float32';
+      node = source;
+      continue;
+    }
     if (step.kind === 'slice') {
       sliced = true;
       rows = rows.map((row, d) => scaled(row, step.steps[d], step.starts[d]));
-    } else {
+    } else if (step.kind === 'reshape') {
       const mapped = reshapeRows(rows, node.shape, source.shape, loops);
       if (mapped === null) return null;
       if (!Array.isArray(mapped)) {
@@ -53,8 +61,22 @@ export function viewedInput(graph: ResolvedGraph, op: Routine, position: number,
   if (!sliced || sizeOf(loops) === 0 || !isBase(graph, node)) return null;
   const { offset, strides } = flatten(rows, node.shape, loops.length);
   const pitch = evenPitch(loops, strides, outer);
-  const unit = alignment / byteSize(input.dtype);
-  return pitch === null || offset % unit !== 0 || pitch % unit !== 0 ? null : { base: node, view: { offset, pitch } };
+  const unit = alignment / byteSize(node.dtype);
+  if (pitch === null || offset % unit !== 0 || pitch % unit !== 0) return null;
+  const view: View = { offset, pitch, ...(stored && { stored }) };
+  return stored && !rounds(op, inputs, position, view) ? null : { base: node, view };
+}
+
+/** A cast from float32 to half precision. */
+function isRounding({ op, dtype, inputs }: Node): boolean {
+  return op.kind === 'cast' && (dtype === 'bfloat16' || dtype === 'float16') && inputs[0].dtype === 'float32';
+}
+
+/** Does the backend's code for this call round the input itself? */
+function rounds({ name, attributes, outputs }: Routine, inputs: readonly (Node | null)[], position: number, view: View): boolean {
+  const specs = inputs.map((x, i) => (x ? { shape: x.shape, dtype: x.dtype, ...(i === position && { view }) } : null));
+  const call: RoutineCall = { name, attributes, inputs: specs, outputs };
+  return inputs[position]?.device.backend.roundsInput?.(call, position) ?? false;
 }
 
 /** Values that are in memory for a routine's sake, or can be. */

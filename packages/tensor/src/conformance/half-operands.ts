@@ -45,6 +45,7 @@ const matmulCases: HalfCase[] = halves.flatMap((half) => [
   matmulCase([17, 40, 24], [half, half], false, false),
   { name: `matmul, batched, b ${half}`, inputs: [input(-1, 1, 3, 4, 9), input(-1, 1, 3, 9, 5)], dtypes: [f32, half], run: ([a, b]) => matmul(a, b) },
   { name: `matmul, many rows by one ${half} matrix`, inputs: [input(-1, 1, 2, 9, 16), input(-1, 1, 24, 16)], dtypes: [f32, half], run: ([a, b]) => matmul(a, b, { transposeB: true }) },
+  { name: `matmul, a computed ${half} part of a float32 value`, inputs: [input(-1, 1, 12, 40), input(-1, 1, 9, 16)], dtypes: [f32, half], run: ([a, b]) => matmul(a.slice(1, 8, 24).cast(half), b, { transposeB: true }) },
   { name: `matmul, a computed ${half} operand`, inputs: [input(-1, 1, 4, 9), input(-1, 1, 9, 5)], dtypes: [f32, f32], run: ([a, b]) => matmul(a.cast(half), b.transpose().cast(half), { transposeB: true }) },
 ]);
 

@@ -96,6 +96,11 @@ export class ReferenceBackend implements Backend {
     return this.fuses ? viewInputPositions : undefined;
   }
 
+  /** As for epilogues. */
+  get roundsInput(): (() => boolean) | undefined {
+    return this.fuses ? () => true : undefined;
+  }
+
   scratchBytes(): number {
     return 0;
   }
@@ -134,12 +139,13 @@ function runKernel(kernel: Kernel, buffers: readonly RefBuffer[]): void {
 }
 
 /** The rows of a view, side by side. */
-function gathered(spec: TensorSpec, { offset, pitch }: View, leading: number, buffer: RefBuffer): RefArray {
+function gathered(spec: TensorSpec, { offset, pitch, stored }: View, leading: number, buffer: RefBuffer): RefArray {
   const rows = sizeOf(spec.shape.slice(0, leading));
   const width = sizeOf(spec.shape.slice(leading));
-  const all = buffer.values(spec.dtype, offset + (rows - 1) * pitch + width);
+  const all = buffer.values(stored ?? spec.dtype, offset + (rows - 1) * pitch + width);
   const data = isFloat(spec.dtype) ? new Float64Array(rows * width) : new Int32Array(rows * width);
   for (let row = 0; row < rows; row++) data.set(all.subarray(offset + row * pitch, offset + row * pitch + width), row * width);
+  if (stored) for (let i = 0; i < data.length; i++) data[i] = roundTo(spec.dtype, data[i]);
   return { shape: spec.shape, dtype: spec.dtype, data };
 }
 

@@ -16,6 +16,8 @@ export interface Product {
   /** Elements from one stored row of a to the next: the pitch of a view, or their width. */
   readonly rowA: number;
   readonly typeA: ElementType;
+  /** What a is in memory: its type, or float32 that is rounded to it on the way. */
+  readonly storedA: ElementType;
   readonly typeB: ElementType;
   readonly typeOut: ElementType;
 }
@@ -36,7 +38,7 @@ export function productOf(call: RoutineCall): Product {
     batch = Math.min(batch, 1);
     strideA = 0;
   }
-  const types = { typeA: a.dtype as ElementType, typeB: b.dtype as ElementType, typeOut: call.outputs[0].dtype as ElementType };
+  const types = { typeA: a.dtype as ElementType, storedA: a.view?.stored ?? (a.dtype as ElementType), typeB: b.dtype as ElementType, typeOut: call.outputs[0].dtype as ElementType };
   // One row is the same bytes as one column, unless it is part of a view.
   const turns = transposeA && m === 1 && !a.view;
   return { batch, m, n, k, transposeA: transposeA && !turns, transposeB: transposeB || n === 1, strideA, strideB, rowA: turns ? k : rowA, ...types };
