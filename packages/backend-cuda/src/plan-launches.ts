@@ -18,7 +18,7 @@ export interface LaunchPlan {
   readonly kernels: readonly (WantedKernel | null)[];
   /** Can a step raise a fault? */
   readonly raises: boolean;
-  /** For each step and input of a routine: is it memory that no earlier step writes (weights, states)? */
+  /** For each step, and each buffer of a kernel or input of a routine: is it memory that no earlier step writes (weights, states)? */
   readonly unwritten: readonly (readonly boolean[])[];
 }
 
@@ -26,13 +26,13 @@ export interface LaunchPlan {
 export function planLaunches(program: Program, print: (wanted: WantedKernel) => PrintedKernel, machine: Machine): LaunchPlan {
   const { steps, slots } = program;
   const raises = steps.some((s) => s.kind === 'routine' && faulting.has(s.call.name));
-  const written = writtenSlots(program);
-  const wanted = ({ kernel, buffers }: KernelStep): WantedKernel => ({
+  const unwritten = unwrittenInputs(program);
+  const wanted = ({ kernel, buffers }: KernelStep, at: number): WantedKernel => ({
     kernel,
     guarded: raises && kernel.stores.some((s) => slots[buffers[s.access.buffer]].outlives === true),
-    early: buffers.flatMap((slot, i) => (slots[slot].kind === 'external' && !written.has(slot) ? [i] : [])),
+    early: buffers.flatMap((_, i) => (unwritten[at][i] ? [i] : [])),
   });
-  const kernels = steps.map((step) => (step.kind === 'kernel' ? wanted(step) : null));
+  const kernels = steps.map((step, at) => (step.kind === 'kernel' ? wanted(step, at) : null));
   const printed = kernels.map((kernel) => kernel && print(kernel));
   const grouped = groupSteps(
     program,
@@ -41,8 +41,7 @@ export function planLaunches(program: Program, print: (wanted: WantedKernel) => 
   );
   const { groups, chains } = chainRows(program, grouped, machine);
   return {
-    groups, raises,
-    unwritten: unwrittenInputs(program),
+    groups, raises, unwritten,
     kernels: groups.map((group) => {
       const [first, second] = group.map((at) => kernels[at]);
       return first && { ...first, ...(second && chains.has(group) ? { follower: second } : { sets: group.length }) };
@@ -50,21 +49,16 @@ export function planLaunches(program: Program, print: (wanted: WantedKernel) => 
   };
 }
 
-/** Slots that some step writes. */
-function writtenSlots({ steps }: Program): Set<number> {
-  return new Set(steps.flatMap(slotsWritten));
-}
-
 function slotsWritten(step: Step): number[] {
   if (step.kind === 'kernel') return step.kernel.stores.map((s) => step.buffers[s.access.buffer]);
   return [...step.outputs, ...(step.epilogue?.buffers ?? [])].filter((slot) => slot !== null);
 }
 
-/** For each step and input of a routine: is it external memory that no step before it writes? */
+/** For each step, and each buffer of a kernel or input of a routine: is it external memory that no step before it writes? */
 export function unwrittenInputs({ steps, slots }: Program): boolean[][] {
   const written = new Set<number>();
   return steps.map((step) => {
-    const inputs = step.kind === 'routine' ? step.inputs.map((slot) => slot !== null && slots[slot].kind === 'external' && !written.has(slot)) : [];
+    const inputs = (step.kind === 'routine' ? step.inputs : step.buffers).map((slot) => slot !== null && slots[slot].kind === 'external' && !written.has(slot));
     for (const slot of slotsWritten(step)) written.add(slot);
     return inputs;
   });
