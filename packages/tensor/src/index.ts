@@ -28,7 +28,7 @@ export { DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError,
 export { faultError, faultKinds } from './cpu/fault';
 export { readValues, writeValues } from './cpu/transfer';
 export type { Backend, DeviceBuffer, Executable, Recording, StepDescription } from './backend';
-export type { Access, BinaryOp, Guard, Instruction, Kernel, Reduce, ReduceOp, Store, UnaryOp } from './compile/kernel';
+export { type Access, type BinaryOp, type Guard, type Instruction, type Kernel, type Reduce, type ReduceOp, type Store, touchedBytes, type UnaryOp } from './compile/kernel';
 export type { Epilogue, KernelStep, Program, RoutineCall, RoutineStep, Slot, Step, TensorSpec, View } from './compile/program';
 export { binaryOps, unaryOps } from './graph/primitives';
 export { type HalfInputs, halfInputPositions, type RoutineName, routineNames, type ViewInputs, viewInputPositions } from './graph/routines';

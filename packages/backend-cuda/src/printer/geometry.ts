@@ -1,4 +1,4 @@
-import { type Access, byteSize, type Kernel, sizeOf } from '@mamba-ts/tensor';
+import { type Access, byteSize, type Kernel, sizeOf, touchedBytes } from '@mamba-ts/tensor';
 import { vectorizes } from './addressing';
 
 /** What the choice of a geometry depends on. */
@@ -69,11 +69,6 @@ function elementwise(kernel: Kernel, { multiprocessors }: Machine): ElementwiseG
   return { kind: 'elementwise', vector, threads, blocks: Math.ceil(tiles / threads) };
 }
 
-/** Bytes that an access moves if each element is moved once. */
-function traffic(access: Access, domain: readonly number[]): number {
-  return byteSize(access.dtype) * sizeOf(domain.filter((_, d) => access.strides[d] !== 0));
-}
-
 const powerBelow = (x: number): number => (x < 1 ? 1 : 2 ** Math.floor(Math.log2(x)));
 const powerAbove = (x: number): number => (x <= 1 ? 1 : 2 ** Math.ceil(Math.log2(x)));
 
@@ -85,8 +80,8 @@ function reduction(kernel: Kernel, { multiprocessors }: Machine): ReductionGeome
   const [lastOuter, lastInner] = [outerDims - 1, domain.length - 1];
   let [alongRows, alongColumns] = [0, 0];
   for (const access of accesses) {
-    if (Math.abs(access.strides[lastInner]) === 1) alongRows += traffic(access, domain);
-    if (lastOuter >= 0 && Math.abs(access.strides[lastOuter]) === 1) alongColumns += traffic(access, domain);
+    if (Math.abs(access.strides[lastInner]) === 1) alongRows += touchedBytes(access, domain);
+    if (lastOuter >= 0 && Math.abs(access.strides[lastOuter]) === 1) alongColumns += touchedBytes(access, domain);
   }
   const size = kernel.body.length;
   const wanted = multiprocessors * 1024;

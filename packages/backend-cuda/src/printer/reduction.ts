@@ -1,4 +1,4 @@
-import type { ComputeType, Instruction, Kernel, Reduce } from '@mamba-ts/tensor';
+import { type ComputeType, type Instruction, type Kernel, type Reduce, sizeOf } from '@mamba-ts/tensor';
 import type { Coordinate, Points } from './addressing';
 import type { Operand, PtxCode } from './code';
 import { type KernelFrame, neededLoops } from './frame';
@@ -44,8 +44,8 @@ class ReductionPrinter {
     this.code = frame.code;
     const kernel = (this.kernel = frame.kernel);
     this.rows = g.kind === 'rows';
-    this.outputs = kernel.domain.slice(0, kernel.outerDims).reduce((a, b) => a * b, 1);
-    this.length = kernel.domain.slice(kernel.outerDims).reduce((a, b) => a * b, 1);
+    this.outputs = sizeOf(kernel.domain.slice(0, kernel.outerDims));
+    this.length = sizeOf(kernel.domain.slice(kernel.outerDims));
     this.innerLoops = kernel.domain.map((_, d) => d).slice(kernel.outerDims);
     const register = (r: Reduce): Operand => this.code.register(r.dtype === 'float32' ? 'f' : 'r');
     const differs = g.together > 1 ? varyingValues(kernel, [kernel.outerDims - 1]) : [];

@@ -2,7 +2,7 @@ import type { Executable } from '../backend';
 import type { Device } from '../device';
 import { byteSize } from '../dtype';
 import { sizeOf } from '../shape';
-import type { Access, Kernel } from './kernel';
+import { type Access, type Kernel, touchedBytes } from './kernel';
 import type { Program, Step, TensorSpec } from './program';
 
 /** One step of a program, for people. */
@@ -71,11 +71,10 @@ function describeStep(step: Step, program: Program): Omit<StepReport, 'code'> {
 function movedBytes(kernel: Kernel, buffers: readonly (number | null)[], { slots }: Program): number {
   const most = (accesses: readonly Access[]): number => {
     const touched = new Map<number, number>();
-    for (const { buffer, dtype, strides } of accesses) {
-      const slot = buffers[buffer];
+    for (const access of accesses) {
+      const slot = buffers[access.buffer];
       if (slot === null) continue;
-      const bytes = byteSize(dtype) * sizeOf(kernel.domain.filter((_, d) => strides[d] !== 0));
-      touched.set(slot, Math.min(slots[slot].bytes, (touched.get(slot) ?? 0) + bytes));
+      touched.set(slot, Math.min(slots[slot].bytes, (touched.get(slot) ?? 0) + touchedBytes(access, kernel.domain)));
     }
     return [...touched.values()].reduce((a, b) => a + b, 0);
   };

@@ -1,4 +1,5 @@
-import type { ComputeType, DType } from '../dtype';
+import { byteSize, type ComputeType, type DType } from '../dtype';
+import { sizeOf } from '../shape';
 
 /**
  * The kernel IR: one fused loop nest over a rectangular domain.
@@ -41,6 +42,11 @@ export interface Access {
   readonly offset: number;
   readonly strides: readonly number[];
   readonly guards: readonly Guard[];
+}
+
+/** Bytes that an access moves if each element of its buffer is moved once; guards are not looked at. */
+export function touchedBytes({ dtype, strides }: Pick<Access, 'dtype' | 'strides'>, domain: readonly number[]): number {
+  return byteSize(dtype) * sizeOf(domain.filter((_, d) => strides[d] !== 0));
 }
 
 /** Holds where 0 <= offset + sum_d strides[d] * i_d < size (from `pad`). */

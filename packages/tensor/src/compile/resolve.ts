@@ -1,16 +1,7 @@
 import { type Node, topologicalOrder } from '../graph/node';
+import { identityOf } from './identity';
 import type { RoutineCall } from './program';
 import { sumOfProducts } from './small-products';
-
-/** Looks through nodes that only mean something to autograd: the value they stand for. */
-export function identityOf(node: Node): Node {
-  let n = node;
-  for (;;) {
-    if (n.op.kind === 'stopGradient' || n.op.kind === 'fence' || n.op.kind === 'derived') n = n.inputs[0];
-    else if (n.op.kind === 'pick' && n.inputs[0].op.kind === 'custom') n = n.inputs[0].inputs[n.op.output];
-    else return n;
-  }
-}
 
 /**
  * Older ones first. Of what a step of the backward pass needs, the gradient from above is older than what `checkpoint` computes again for it: so
@@ -56,7 +47,7 @@ export class ResolvedGraph {
     if (!this.lowers || n.op.kind !== 'pick') return n;
     const known = this.lowered.get(n);
     if (known) return known;
-    const sum = sumOfProducts(n, this.lowers, identityOf);
+    const sum = sumOfProducts(n, this.lowers);
     this.lowered.set(n, sum ?? n);
     if (sum) this.products.add(sum);
     return sum ?? n;

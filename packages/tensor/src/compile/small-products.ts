@@ -1,14 +1,14 @@
 import { binary, cast, expand, permute, reduce, reshape, unary } from '../graph/build';
 import type { Node } from '../graph/node';
 import { type Shape, sizeOf } from '../shape';
+import { identityOf } from './identity';
 import type { RoutineCall } from './program';
 
 /**
  * A matrix product as Σ_k a·b in primitives: for products of very few rows, where a device gains more from having the norm in front and the
  * residual behind in the same kernel than from a tuned routine. Null if `node` is no such product, or the backend keeps it.
- * @param identityOf looks through nodes that only mean something to autograd
  */
-export function sumOfProducts(node: Node, lowers: (call: RoutineCall) => boolean, identityOf: (node: Node) => Node): Node | null {
+export function sumOfProducts(node: Node, lowers: (call: RoutineCall) => boolean): Node | null {
   if (node.op.kind !== 'pick') return null;
   const [product] = node.inputs;
   if (product.op.kind !== 'routine' || product.op.name !== 'matmul') return null;
@@ -23,7 +23,7 @@ export function sumOfProducts(node: Node, lowers: (call: RoutineCall) => boolean
   const whole = [batch, m, n, k];
   const right = expand(reshape(columns, [columns.shape[0], 1, n, k]), whole);
   const sum = (row: Node): Node => reduce('sum', binary('mul', expand(reshape(row, [row.shape[0], m, 1, k]), whole), right), [3]);
-  const normed = batch * m === 1 ? normOfRow(rows, identityOf) : null;
+  const normed = batch * m === 1 ? normOfRow(rows) : null;
   return normed ? binary('mul', sum(reshape(normed.row, rows.shape)), normed.scaleOver(whole)) : sum(rows);
 }
 
@@ -38,29 +38,29 @@ interface NormedRow {
 /** The largest scale that is computed once more for every output, in graph nodes. */
 const largestScale = 16;
 
-function normOfRow(row: Node, identityOf: (node: Node) => Node): NormedRow | null {
+function normOfRow(row: Node): NormedRow | null {
   const k = sizeOf(row.shape);
-  const factors = factorsOf(row, identityOf);
-  const scales = factors.filter((f) => sizeOf(f.shape) === 1 && isScaleOfRow(f, k, identityOf));
+  const factors = factorsOf(row);
+  const scales = factors.filter((f) => sizeOf(f.shape) === 1 && isScaleOfRow(f, k));
   const rest = factors.filter((f) => !scales.includes(f));
   const [first] = rest;
   if (scales.length === 0 || first === undefined || rest.some((f) => f.dtype !== 'float32' || (sizeOf(f.shape) !== k && sizeOf(f.shape) !== 1))) return null;
   const flat = rest.map((f) => (sizeOf(f.shape) === 1 ? expand(reshape(f, [1]), [k]) : reshape(f, [k])));
   return {
     row: flat.reduce((x, y) => binary('mul', x, y)),
-    scaleOver: (shape) => scales.map((s) => forEveryOutput(s, shape, identityOf)).reduce((x, y) => binary('mul', x, y)),
+    scaleOver: (shape) => scales.map((s) => forEveryOutput(s, shape)).reduce((x, y) => binary('mul', x, y)),
   };
 }
 
 /** What is multiplied to give this row; broadcasts and reshapes of single numbers and whole rows looked through. */
-function factorsOf(given: Node, identityOf: (node: Node) => Node): Node[] {
+function factorsOf(given: Node): Node[] {
   let node = identityOf(given);
   while (node.op.kind === 'reshape' || (node.op.kind === 'expand' && sizeOf(node.inputs[0].shape) === 1)) node = identityOf(node.inputs[0]);
-  return node.op.kind === 'binary' && node.op.op === 'mul' && node.dtype === 'float32' ? node.inputs.flatMap((x) => factorsOf(x, identityOf)) : [node];
+  return node.op.kind === 'binary' && node.op.op === 'mul' && node.dtype === 'float32' ? node.inputs.flatMap(factorsOf) : [node];
 }
 
 /** Arithmetic on single numbers around a sum of k numbers. */
-function isScaleOfRow(scale: Node, k: number, identityOf: (node: Node) => Node): boolean {
+function isScaleOfRow(scale: Node, k: number): boolean {
   let [sums, visited] = [0, 0];
   const visit = (given: Node): boolean => {
     const node = identityOf(given);
@@ -75,10 +75,10 @@ function isScaleOfRow(scale: Node, k: number, identityOf: (node: Node) => Node):
   return visit(scale) && sums > 0;
 }
 
-function forEveryOutput(given: Node, shape: Shape, identityOf: (node: Node) => Node): Node {
+function forEveryOutput(given: Node, shape: Shape): Node {
   const node = identityOf(given);
   const outputs = shape.slice(0, -1);
-  const inner = (x: Node): Node => forEveryOutput(x, shape, identityOf);
+  const inner = (x: Node): Node => forEveryOutput(x, shape);
   switch (node.op.kind) {
     case 'unary':
       return unary(node.op.op, inner(node.inputs[0]));

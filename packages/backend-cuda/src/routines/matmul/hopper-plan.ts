@@ -9,6 +9,11 @@ export interface Card {
   readonly sharedMemoryPerBlock: number;
 }
 
+/** Tensor cores' and copy engine's instructions of Hopper are this architecture's alone: no later card has them. */
+export function isHopper({ computeCapability: [major, minor] }: Card): boolean {
+  return major === 9 && minor === 0;
+}
+
 /** Terms that a step of either kernel takes. */
 const depth = 32;
 /** kernels/matmul-tall.cu: warps of a block, rows of four warps, bytes of 32 terms of a warp's 16 rows. */
@@ -20,9 +25,7 @@ const mostLongTiles = 8;
 
 /** Small products of float32 with very many rows, or of very many terms, on Hopper's tensor cores (results/h200-training-4096.txt); null: another kernel's. */
 export function planHopper(p: Product, card: Card): OwnPlan | null {
-  const [major, minor] = card.computeCapability;
-  // The instructions are this architecture's alone.
-  if (major !== 9 || minor !== 0 || p.typeA !== 'float32' || p.typeB !== 'float32' || p.batch !== 1) return null;
+  if (!isHopper(card) || p.typeA !== 'float32' || p.typeB !== 'float32' || p.batch !== 1) return null;
   if (Math.max(p.m, p.n, p.k) >= 2 ** 31) return null;
   if (p.transposeA) return p.transposeB ? null : planLong(p, card);
   return planTall(p, card);

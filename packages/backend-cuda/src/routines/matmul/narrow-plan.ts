@@ -1,4 +1,4 @@
-import type { Card } from './hopper-plan';
+import { type Card, isHopper } from './hopper-plan';
 import type { Product } from './product';
 
 /** How the kernels for 9 to 64 rows compute a product (kernels/matmul-narrow.cuh, matmul-narrow-stream.cuh). Pure arithmetic. */
@@ -60,11 +60,6 @@ export function takesNarrow({ batch, m, n, k, transposeA, transposeB, rowA, type
  */
 export function prefersNarrow(p: Product, card: Card): boolean {
   return takesNarrow(p) && isHopper(card) && blocksOf(p, { columns: 64, rows: 64 }) <= card.multiprocessors;
-}
-
-/** The copy engine's and the tensor cores' instructions that the kernels use are this architecture's alone. */
-function isHopper({ computeCapability: [major, minor] }: Card): boolean {
-  return major === 9 && minor === 0;
 }
 
 export function planNarrow(p: Product, card: Card): NarrowPlan {

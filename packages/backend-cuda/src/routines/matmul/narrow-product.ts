@@ -10,10 +10,10 @@ import type { NarrowPlan } from './narrow-plan';
 import { activations, matmulFields } from './own';
 import type { Product } from './product';
 
-/** Fields of `NarrowArguments` (kernels/narrow-finish.cuh), in order. */
+/** Fields of `NarrowArguments` (kernels/matmul-narrow-finish.cuh), in order. */
 const narrowFields = [...matmulFields, 'stages', 'early', 'prefetch'] as const;
 
-/** Addresses of one product; `early`: no step of the program writes b. */
+/** Addresses of one product; `early`: no earlier step of the program writes b. */
 export interface NarrowPointers {
   readonly a: bigint;
   readonly b: bigint;
